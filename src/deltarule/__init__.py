@@ -1,0 +1,48 @@
+"""deltarule trains feed-forward neural networks on tables, and shows why every weight moved.
+
+>>> import deltarule as dr
+>>> net = dr.Network(sizes=(2, 3, 1), activations=("tanh", "identity"))
+>>> net.n_weights
+13
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from deltarule import activations, losses, methods, stopping
+from deltarule.activations import Activation
+from deltarule.errors import DeltaruleError, InputError, ModelFileError, SettingError, TableError, TrainingError
+from deltarule.losses import Loss
+from deltarule.network import Network
+from deltarule.objective import Objective, predict
+from deltarule.record import Record
+from deltarule.train import Result, steps, train
+
+if TYPE_CHECKING:
+    from deltarule import plots
+    from deltarule.fitting import fit
+    from deltarule.model import Model, load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Activation", "DeltaruleError", "InputError", "Loss", "Model", "ModelFileError", "Network", "Objective",
+    "Record", "Result", "SettingError", "TableError", "TrainingError", "activations", "fit", "load", "losses",
+    "methods", "plots", "predict", "steps", "stopping", "train",
+]  # fmt: skip
+
+_ON_FIRST_USE = {"fit": "fitting", "Model": "model", "load": "model"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the faces on first use (PEP 562), so that the parts stay quick to import."""
+    from importlib import import_module
+
+    if name == "plots":
+        return import_module("deltarule.plots")
+    if name in _ON_FIRST_USE:
+        return getattr(import_module(f"deltarule.{_ON_FIRST_USE[name]}"), name)
+    raise AttributeError(f"module 'deltarule' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

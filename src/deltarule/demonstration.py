@@ -1,0 +1,72 @@
+"""The main job, once, on a real table: what `deltarule demo` runs.
+
+The table is a classic: the Wisconsin breast cancer data that scikit-learn bundles, 569 tumours with 30
+measurements each, written out as CSV with its column names. Everything after that is what a user types.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import click
+
+from deltarule.errors import InputError
+from deltarule.files import write_atomically
+
+TABLE, MODEL, TARGET = "breast_cancer.csv", "breast_cancer.deltarule", "diagnosis"
+SHOWN_ROWS = 5
+
+
+def run(folder: Path, seed: int, as_json: bool) -> None:
+    """Write the table, train on it, and predict some of its rows.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written to.
+    """
+    from deltarule.cli import predict, train
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The folder {str(folder)!r} cannot be made: {error.strerror}.") from None
+    table, model, few = folder / TABLE, folder / MODEL, folder / "some_rows.csv"
+    rows = _rows()
+    write_atomically(table, _csv(rows))
+    write_atomically(few, _csv(rows[: SHOWN_ROWS + 1]))
+    command = f"deltarule train {table} --target {TARGET} --seed {seed} -o {model}"
+    if not as_json:
+        click.echo(f"$ {command}\n")
+    arguments = [str(table), "--target", TARGET, "--seed", str(seed), "-o", str(model)]
+    train.main([*arguments, *(["--json"] if as_json else [])], standalone_mode=False)
+    if as_json:
+        return
+    click.echo(f"\n$ deltarule predict {model} {few} --proba\n")
+    predict.main([str(model), str(few), "--proba"], standalone_mode=False)
+    click.echo(
+        "\nWhat to type next:\n"
+        f"  deltarule info {model}                              what the model is\n"
+        f"  deltarule train {table} -t {TARGET} -m online       the same by online backpropagation\n"
+        "  deltarule methods                                   all methods\n"
+        "  deltarule train YOUR.csv --target COLUMN -o YOUR.deltarule"
+    )
+
+
+def _rows() -> list[list[str]]:
+    """Return the table as text, header first."""
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer()
+    header = [name.replace(" ", "_") for name in data.feature_names] + [TARGET]
+    labels = [str(data.target_names[code]) for code in data.target]
+    rows = [[repr(float(x)) for x in row] + [label] for row, label in zip(data.data, labels, strict=True)]
+    return [header, *rows]
+
+
+def _csv(rows: list[list[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,64 @@
+"""Engines: where numbers are computed. One interface, several implementations.
+
+Every batch quantity is a sum over rows, so an engine is free to cut the rows into blocks and to add the blocks'
+sums; it must cut at borders fixed by the data and the network alone and add in block order, so that the result
+does not depend on threads or workers. Means and penalties belong to the objective.
+"""
+
+from typing import NamedTuple, Protocol
+
+from deltarule.losses import Loss
+from deltarule.network import Network
+from deltarule.special import Array
+from deltarule.update import Update
+
+__all__ = ["Engine", "Rows", "Update", "choose"]
+
+
+class Rows(NamedTuple):
+    """Rows of a table as numbers: X (n, n_in), T (n, n_out), and sample weights s (n,) or None for all 1."""
+
+    X: Array
+    T: Array
+    s: Array | None = None
+
+
+class Engine(Protocol):
+    """Sums over rows, for one network and one loss."""
+
+    def value(self, w: Array, rows: Rows) -> float:
+        """Return Σ s · loss."""
+        ...
+
+    def value_grad(self, w: Array, rows: Rows) -> tuple[float, Array]:
+        """Return Σ s · loss and its gradient (p,)."""
+        ...
+
+    def gauss_newton(self, w: Array, rows: Rows) -> tuple[float, Array, Array]:
+        """Return Σ s · loss, its gradient (p,), and Σ s · Jᵀ C J (p, p), C being the loss's curvature."""
+        ...
+
+    def gauss_newton_product(self, w: Array, rows: Rows, v: Array) -> Array:
+        """Return (Σ s · Jᵀ C J) v of shape (p,), without the matrix."""
+        ...
+
+    def epoch(
+        self, w: Array, memory: Array, count: int, rows: Rows, order: Array, update: Update
+    ) -> tuple[Array, Array, int, float]:
+        """Visit the rows in `order`, moving the weights after each row or mini-batch.
+
+        Each update takes the mean of s · gradient over its rows plus l2 · W. Returns the new w and memory, the
+        number of updates so far, and Σ s · loss, each row's loss taken just before its update.
+        """
+        ...
+
+    def predict(self, w: Array, X: Array) -> Array:
+        """Return the outputs (n, n_out)."""
+        ...
+
+
+def choose(network: Network, loss: Loss) -> Engine:
+    """Return the engine for arrays in memory."""
+    from deltarule.engines.array import ArrayEngine
+
+    return ArrayEngine(network, loss)

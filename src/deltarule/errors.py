@@ -1,0 +1,46 @@
+"""Every error that deltarule raises on purpose.
+
+    DeltaruleError
+    ├── InputError (ValueError)      what the user gave cannot be used: exit status 2
+    │   ├── TableError                a file, a frame, a column, a cell
+    │   ├── SettingError              an unknown name or a value out of range
+    │   └── ModelFileError            a model file that is not one, damaged, or too new
+    └── TrainingError (RuntimeError)  the work failed while running: exit status 1
+
+A message says what was given, what is accepted, and what to do, in one or two lines.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class DeltaruleError(Exception):
+    """Base class of all errors raised on purpose."""
+
+
+class InputError(DeltaruleError, ValueError):
+    """What the user gave cannot be used as it stands."""
+
+
+class TableError(InputError):
+    """A table, a column or a cell cannot be used."""
+
+
+class SettingError(InputError):
+    """A name is unknown or a value lies outside its range."""
+
+
+class ModelFileError(InputError):
+    """A file is not a model file, is damaged, or is of a newer format."""
+
+
+class TrainingError(DeltaruleError, RuntimeError):
+    """The work failed while it was running."""
+
+
+def unknown(kind: str, given: object, accepted: Iterable[str]) -> SettingError:
+    """Return the error for a name that is not in a table: the name, the nearest ones, all of them."""
+    names = list(accepted)
+    near = get_close_matches(str(given), names, n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return SettingError(f"Unknown {kind} {given!r}.{hint} Accepted: {', '.join(names)}.")

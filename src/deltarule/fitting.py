@@ -1,0 +1,267 @@
+"""From a table to a model: read, give roles, split, encode, train, keep the best on validation rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule import losses, plan
+from deltarule.activations import Activation
+from deltarule.encoding import Encoding
+from deltarule.errors import SettingError, TrainingError
+from deltarule.losses import Loss
+from deltarule.methods import Method
+from deltarule.model import Model, Training
+from deltarule.network import Network
+from deltarule.objective import Objective
+from deltarule.record import Record
+from deltarule.roles import Roles, choose_roles, missing_rows
+from deltarule.splits import Split, split
+from deltarule.tables import Table, read
+from deltarule.train import Result, train
+
+Floats = NDArray[np.float64]
+
+LOSS_OF_TASK = {
+    "regression": "squared_error",
+    "binary": "binary_cross_entropy",
+    "multilabel": "binary_cross_entropy",
+    "multiclass": "cross_entropy",
+}
+
+
+class Progress(NamedTuple):
+    """What an observer of `fit` is told after each step."""
+
+    record: Record
+    run: int
+    runs: int
+    max_steps: int
+
+
+class Encoded(NamedTuple):
+    """A table as numbers: inputs and targets of its parts."""
+
+    X: Floats
+    T: Floats
+    parts: Split
+
+    def part(self, name: str) -> tuple[Floats, Floats]:
+        """Return (X, T) of ``train``, ``validation`` or ``test``."""
+        rows = getattr(self.parts, name)
+        return self.X[rows], self.T[rows]
+
+
+def fit(
+    source: Any,
+    target: str | Sequence[str],
+    *,
+    query: str | None = None,
+    inputs: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+    task: str | None = None,
+    hidden: int | Sequence[int] | None = None,
+    activation: str | Activation | Sequence[str | Activation] = "tanh",
+    loss: str | Loss | None = None,
+    method: str | Method = "auto",
+    settings: dict[str, Any] | None = None,
+    l2: str | float = "auto",
+    scaling: str = "standard",
+    split_by: str = "random",
+    fractions: tuple[float, float, float] = (0.70, 0.15, 0.15),
+    seed: int = 0,
+    max_steps: int | None = None,
+    max_seconds: float | None = None,
+    observe: Callable[[Progress], object] | None = None,
+) -> Model:
+    """Train a network on a table.
+
+    Parameters
+    ----------
+    source : path, frame, dict or Table
+        A file (CSV, TSV, Parquet, JSON lines), a database file with `query`, or a frame of pandas, polars or Arrow.
+    target : str or sequence of str
+        The column or columns to predict.
+    query : str, optional
+        The SQL to run where the source is a database file.
+    inputs : sequence of str, optional
+        The columns to predict from; all others unless given.
+    exclude : sequence of str
+        Columns not to use.
+    task : str, optional
+        ``regression`` or ``classification``; found from the target unless given.
+    hidden : int, sequence of int, optional
+        Widths of the hidden layers, ``()`` for none; chosen by the number of rows unless given.
+    activation : str, Activation or one for each hidden layer
+        What the hidden neurons do.
+    loss : str or Loss, optional
+        What is made small; squared error for regression, cross-entropy for classes unless given.
+    method : str or Method
+        How weights are chosen: ``auto``, a name, an alias, or an object of `deltarule.methods`.
+    settings : dict, optional
+        Settings of a method given by name, such as ``{"learning_rate": 0.05}``.
+    l2 : "auto" or float
+        Penalty on the squared weights; ``auto`` tries several and keeps the best on the validation rows.
+    scaling : str
+        Preparation of number columns: ``standard``, ``minmax``, ``robust`` or ``none``.
+    split_by : str
+        ``random``, ``order``, or ``column:NAME`` for a column that holds train, validation and test.
+    fractions : three floats
+        Shares of training, validation and test rows.
+    seed : int
+        Seed of the split, the initial weights and the orders of online training.
+    max_steps, max_seconds : optional
+        Limits of each run.
+    observe : callable, optional
+        Told the `Progress` after each step; returning True ends the run.
+
+    Returns
+    -------
+    Model
+        The trained model; ``model.training`` says how it went.
+
+    Raises
+    ------
+    TableError
+        If the table, a column or a cell cannot be used.
+    SettingError
+        If a name is unknown or a value is out of range.
+    TrainingError
+        If no run reached a finite loss.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.linspace(-2, 2, 200)
+    >>> model = fit({"x": x, "y": np.sin(2 * x)}, "y", seed=1)
+    >>> bool(model.training.scores["test"]["r2"] > 0.99)
+    True
+    """
+    _check_seed(seed)
+    table = read(source, query)
+    marker = split_by.removeprefix("column:") if split_by.startswith("column:") else None
+    left_out = [*exclude, *([marker] if marker else [])]
+    roles = choose_roles(table, target, inputs=inputs, exclude=left_out, task=task)
+    made_loss = losses.get(LOSS_OF_TASK[roles.task] if loss is None else loss)
+    _check_loss(made_loss, roles.task)
+    encoding, encoded, notes = _encode(table, roles, made_loss, scaling, split_by, fractions, seed)
+    planned = plan.make(
+        len(encoded.parts.train), hidden=hidden, method=method, settings=settings, l2=l2,
+        max_steps=max_steps, max_seconds=max_seconds, seed=seed,
+    )  # fmt: skip
+    network = _network(encoded.X, encoded.T, planned.hidden, activation, made_loss, roles.task)
+    started = perf_counter()
+    result, chosen_l2 = _best_run(network, made_loss, encoded, planned, seed, observe)
+    training = Training(
+        table=table.name,
+        rows={name: len(getattr(encoded.parts, name)) for name in ("train", "validation", "test")},
+        method=planned.method.name,
+        settings=_settings(planned.method),
+        l2=chosen_l2,
+        seed=seed,
+        steps=result.step,
+        seconds=perf_counter() - started,
+        reason=result.message,
+        scores={},
+        baseline={},
+        notes=tuple(notes),
+    )
+    return _scored(Model(network, result.w, made_loss, encoding, training, result.history), encoded)
+
+
+def _encode(
+    table: Table, roles: Roles, loss: Loss, scaling: str, split_by: str,
+    fractions: tuple[float, float, float], seed: int,
+) -> tuple[Encoding, Encoded, list[str]]:  # fmt: skip
+    """Return the encoding, the rows with a target as numbers, and what was noted on the way."""
+    known = table.take(np.flatnonzero(~missing_rows(table.column(name) for name in roles.targets)))
+    labels = known.column(roles.targets[0]).values if roles.task in ("binary", "multiclass") else None
+    how, _, name = split_by.partition(":")
+    marks = known.column(name).values if how == "column" else None
+    parts = split(known.n_rows, labels=labels, seed=seed, fractions=fractions, how=how, column=marks)
+    target_scaling = "none" if loss.fused and roles.task == "regression" else scaling
+    encoding = Encoding.fit(known, roles, parts.train, scaling, target_scaling)
+    X, notes = encoding.inputs(known)
+    notes = [*table.notes, *encoding.notes, *(note for note in notes if not note.startswith("columns ignored"))]
+    return encoding, Encoded(X, encoding.targets(known), parts), notes
+
+
+def _network(X: Floats, T: Floats, hidden: tuple[int, ...], activation: Any, loss: Loss, task: str) -> Network:
+    """Return a network from inputs to targets whose outputs suit loss and task."""
+    activations = [activation] * len(hidden) if isinstance(activation, str | Activation) else list(activation)
+    if len(activations) != len(hidden):
+        raise SettingError(f"{len(activations)} activations were given for {len(hidden)} hidden layers.")
+    output = loss.fused[0] if loss.fused else "identity" if task == "regression" else "logistic"
+    return Network((X.shape[1], *hidden, T.shape[1]), [*activations, output])
+
+
+def _best_run(
+    network: Network, loss: Loss, encoded: Encoded, planned: plan.Plan, seed: int, observe: Any
+) -> tuple[Result, float]:
+    """Train once for each penalty from the same start; return the run with the smallest validation loss."""
+    X, T = encoded.part("train")
+    validation = Objective(network, loss, *encoded.part("validation"))
+    ranges = np.column_stack([X.min(axis=0), X.max(axis=0)])
+    start = network.initial_weights(seed, input_ranges=ranges)
+    best: tuple[float, Result, float] | None = None
+    asked_to_stop = False
+    for run, l2 in enumerate(planned.penalties):
+
+        def tell(record: Record, run: int = run) -> bool:
+            nonlocal asked_to_stop
+            progress = Progress(record, run, len(planned.penalties), planned.max_steps)
+            asked_to_stop = observe is not None and observe(progress) is True
+            return asked_to_stop
+
+        result = train(Objective(network, loss, X, T, l2=l2), start, planned.method, planned.stop, validation, tell)
+        checked = result.history[result.step].validation_loss if result.history else None
+        if checked is not None and (best is None or checked < best[0]):
+            best = checked, result, l2
+        if asked_to_stop:
+            break
+    if best is None:
+        raise TrainingError(f"No run reached a finite loss. {result.message}")
+    return best[1], best[2]
+
+
+def _scored(model: Model, encoded: Encoded) -> Model:
+    """Return the model with its scores on training and held-out rows, and those of the baseline."""
+    held_out = "test" if len(encoded.parts.test) else "validation"
+    X, T = encoded.part(held_out)
+    train_X, train_T = encoded.part("train")
+    scores = {held_out: model.score(X, T).to_dict(), "training": model.score(train_X, train_T).to_dict()}
+    baseline = model.score_outputs(_baseline(train_T, len(T)), T)
+    return replace(model, training=replace(model.training, scores=scores, baseline=baseline.to_dict()))
+
+
+def _baseline(T: Floats, n: int) -> Floats:
+    """Return the outputs (n, k) of knowing the training rows' mean and nothing else: for classes, their shares."""
+    return np.tile(T.mean(axis=0), (n, 1))
+
+
+def _settings(method: Method) -> dict[str, Any]:
+    """Return a method's settings as JSON values."""
+    given = ((row.name, getattr(method, row.name)) for row in fields(method) if row.init)  # type: ignore[arg-type]
+    return {name: value if isinstance(value, str | int | float | None) else repr(value) for name, value in given}
+
+
+def _check_loss(loss: Loss, task: str) -> None:
+    """Refuse a loss that does not suit the task."""
+    suited = {
+        "binary": ("binary_cross_entropy", "squared_error"),
+        "multilabel": ("binary_cross_entropy", "squared_error"),
+        "multiclass": ("cross_entropy", "binary_cross_entropy", "squared_error"),
+        "regression": tuple(name for name in losses.LOSSES if "cross_entropy" not in name),
+    }[task]
+    if loss.name not in suited:
+        raise SettingError(f"The loss {loss} does not suit a {task} target; use {' or '.join(suited)}.")
+
+
+def _check_seed(seed: int) -> None:
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise SettingError(f"The seed was {seed!r}; it is a whole number from 0 up.")

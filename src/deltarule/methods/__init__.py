@@ -1,0 +1,133 @@
+"""Methods: ways to choose the next w.
+
+A method is frozen hyper-parameters and two functions. It knows no networks, no data and no array library; it uses
+the objective's functions and the operators ``+ - * @``. It never prints, stops or catches: stop rules are the user's.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from deltarule.errors import SettingError, unknown
+from deltarule.methods import line_search, rules, schedules
+from deltarule.methods.conjugate_gradient import ConjugateGradient
+from deltarule.methods.gradient_descent import GradientDescent
+from deltarule.methods.online import Online
+from deltarule.special import Array
+
+__all__ = [
+    "ALIASES", "METHODS", "ConjugateGradient", "GradientDescent", "Method", "Online", "State",
+    "check_needs", "get", "line_search", "rules", "schedules",
+]  # fmt: skip
+
+
+class State(Protocol):
+    """All that a run needs to go on, bit for bit; a NamedTuple. Batch methods add `grad`."""
+
+    @property
+    def w(self) -> Array:
+        """The weights."""
+        ...
+
+    @property
+    def loss(self) -> float:
+        """The objective at w; for online methods the running mean over the epoch."""
+        ...
+
+    @property
+    def stuck(self) -> str:
+        """Why the method can go no further, or an empty string."""
+        ...
+
+
+class Method(Protocol):
+    """A way to choose the next w."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the table."""
+        ...
+
+    @property
+    def needs(self) -> Sequence[str]:
+        """The functions of the objective that it uses."""
+        ...
+
+    def start(self, objective: Any, w: Array) -> Any:
+        """Return the state at w."""
+        ...
+
+    def step(self, objective: Any, state: Any) -> Any:
+        """Return the next state."""
+        ...
+
+
+METHODS: dict[str, Any] = {row.name: row for row in (Online, GradientDescent, ConjugateGradient)}
+"""All methods by name."""
+
+ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "sequential": ("online", {}),
+    "incremental": ("online", {}),
+    "adapt": ("online", {}),
+    "trains": ("online", {}),
+    "sgd": ("online", {}),
+    "adam": ("online", {"learning_rate": 0.001, "batch_size": 32, "rule": "adam"}),
+    "gd": ("gradient_descent", {}),
+    "batch": ("gradient_descent", {}),
+    "traingd": ("gradient_descent", {}),
+    "traingdm": ("gradient_descent", {"momentum": 0.9}),
+    "traingda": ("gradient_descent", {"adaptive": True}),
+    "traingdx": ("gradient_descent", {"adaptive": True, "momentum": 0.9}),
+    "cg": ("conjugate_gradient", {}),
+    "traincgp": ("conjugate_gradient", {"beta": "polak_ribiere"}),
+    "traincgf": ("conjugate_gradient", {"beta": "fletcher_reeves"}),
+}
+"""Other common names, MATLAB's among them, with the settings they stand for."""
+
+
+def get(method: Any, **settings: Any) -> Method:
+    """Return a method from its name or alias and settings; a method object passes through.
+
+    Raises
+    ------
+    SettingError
+        If the name is unknown, or a setting is unknown or out of range.
+
+    Examples
+    --------
+    >>> get("traingdx").momentum
+    0.9
+    """
+    if not isinstance(method, str):
+        if not callable(getattr(method, "step", None)):
+            raise unknown("method", method, [*METHODS, *ALIASES])
+        return method  # type: ignore[no-any-return]
+    name, preset = ALIASES.get(method, (method, {}))
+    if name not in METHODS:
+        raise unknown("method", method, [*METHODS, *ALIASES])
+    made = METHODS[name]
+    accepted = [key for key, row in made.__dataclass_fields__.items() if row.init]
+    for key in settings:
+        if key not in accepted:
+            raise unknown(f"setting of {name}", key, accepted)
+    return made(**{**preset, **settings})  # type: ignore[no-any-return]
+
+
+def check_needs(method: Method, objective: Any) -> None:
+    """Refuse a method whose needs the objective does not meet, before any work.
+
+    Raises
+    ------
+    SettingError
+        If the objective lacks a function the method uses; the message names the methods that would work.
+    """
+    lacking = [need for need in method.needs if not callable(getattr(objective, need, None))]
+    if lacking:
+        works = [
+            name
+            for name, made in METHODS.items()
+            if all(callable(getattr(objective, need, None)) for need in made.needs)
+        ]
+        raise SettingError(
+            f"The method {method.name} needs {', '.join(lacking)}, which this objective does not have; "
+            f"use {' or '.join(works) or 'another objective'}."
+        )

@@ -1,0 +1,250 @@
+"""The objective: how wrong a network is over all its rows, as a function of the flat weights w.
+
+    objective(w) = Σ s · loss(row) / Σ s  +  ½ · l2 · Σ W²        (biases are free)
+
+Checks of arrays stand here, once, at the door.
+"""
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, is_numpy_namespace
+
+from deltarule import losses
+from deltarule.engines import Engine, Rows, choose
+from deltarule.errors import InputError, SettingError
+from deltarule.losses import Loss
+from deltarule.network import Network
+from deltarule.special import Array
+from deltarule.update import Update
+
+
+class Objective:
+    """Network, loss and rows as functions of w: the weighted mean loss plus the penalty.
+
+    Parameters
+    ----------
+    network : Network
+        Sizes and activations.
+    loss : str or Loss
+        A loss that accepts the network's output activation.
+    X : array of shape (n, n_in)
+        Inputs, of any array library; float32 stays float32, other numbers become float64.
+    T : array of shape (n, n_out), or (n,) for one output
+        Targets; for cross_entropy each row sums to 1.
+    sample_weight : array of shape (n,), optional
+        Weights s ≥ 0 of the rows. Only their ratios matter: they are scaled to mean 1.
+    l2 : float
+        Penalty on the squared weights, biases free.
+    engine : Engine, optional
+        Where numbers are computed; chosen for the arrays unless given.
+
+    Raises
+    ------
+    SettingError
+        If loss and output activation do not fit, or l2 is negative or not finite.
+    InputError
+        If shapes do not fit, there are no rows, a value is not finite or too large to square, or a target
+        lies outside the range of the loss; the message names the place.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: str | Loss,
+        X: Array,
+        T: Array,
+        sample_weight: Array | None = None,
+        l2: float = 0.0,
+        engine: Engine | None = None,
+    ) -> None:
+        self.network = network
+        self.loss = losses.get(loss)
+        self.loss.check_pair(network.activations[-1])
+        if not (isinstance(l2, int | float) and 0 <= l2 < float("inf")):
+            raise SettingError(f"l2 was {l2!r}; it is a number from 0 up.")
+        self.l2 = float(l2)
+        self.rows = _checked_rows(network, self.loss, X, T, sample_weight)
+        self.engine = choose(network, self.loss) if engine is None else engine
+        self._xp = array_namespace(self.rows.X)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self.rows.X.shape[0])
+
+    @property
+    def n_weights(self) -> int:
+        """Number of weights and biases, p."""
+        return self.network.n_weights
+
+    @property
+    def has_curvature(self) -> bool:
+        """Whether Gauss-Newton quantities exist for this loss."""
+        return self.loss.curvature is not None
+
+    def value(self, w: Array) -> float:
+        """Return the objective at w."""
+        w = self._weights(w)
+        return self.engine.value(w, self.rows) / self.n_rows + self.penalty(w)
+
+    def value_grad(self, w: Array) -> tuple[float, Array]:
+        """Return the objective at w and its gradient (p,)."""
+        w = self._weights(w)
+        total, grad = self.engine.value_grad(w, self.rows)
+        grad = grad / self.n_rows
+        return total / self.n_rows + self.penalty(w), self._add_penalty(grad, w)
+
+    def gauss_newton(self, w: Array) -> tuple[float, Array, Array]:
+        """Return the objective, its gradient (p,), and the Gauss-Newton matrix (p, p), penalty included."""
+        w = self._weights(w)
+        total, grad, H = self.engine.gauss_newton(w, self.rows)
+        grad, H = grad / self.n_rows, H / self.n_rows
+        if self.l2:
+            diagonal = self._xp.arange(self.n_weights)
+            H[diagonal, diagonal] += self._add_penalty(self._xp.zeros_like(w), self._xp.ones_like(w))
+        return total / self.n_rows + self.penalty(w), self._add_penalty(grad, w), H
+
+    def gauss_newton_product(self, w: Array, v: Array) -> Array:
+        """Return the Gauss-Newton matrix at w times v, of shape (p,), without the matrix."""
+        w, v = self._weights(w), self._weights(v)
+        return self._add_penalty(self.engine.gauss_newton_product(w, self.rows, v) / self.n_rows, v)
+
+    def epoch(
+        self, w: Array, memory: Array, count: int, order: Array, update: Update
+    ) -> tuple[Array, Array, int, float]:
+        """Train through the rows in `order`; see `deltarule.engines.Engine.epoch`.
+
+        `update.l2` is overruled by the objective's own.
+        """
+        return self.engine.epoch(w, memory, count, self.rows, order, update._replace(l2=self.l2))
+
+    def penalty(self, w: Array) -> float:
+        """Return ½ · l2 · Σ W²."""
+        if not self.l2:
+            return 0.0
+        return 0.5 * self.l2 * sum(float(self._xp.sum(W * W)) for W, _ in self.network.layers(w))
+
+    def memory(self, n: int) -> Array:
+        """Return zeros of shape (n, p) in the objective's number type and place."""
+        return self._xp.zeros((n, self.n_weights), dtype=self.rows.X.dtype)
+
+    def order(self, seed: int, epoch: int, shuffle: bool = True) -> Array:
+        """Return the order in which an epoch visits the rows, a function of seed and epoch alone."""
+        order = np.arange(self.n_rows)
+        if shuffle:
+            np.random.Generator(np.random.PCG64([seed, epoch])).shuffle(order)
+        return order if is_numpy_namespace(self._xp) else self._xp.asarray(order)
+
+    def weights(self, w: Array) -> Array:
+        """Return a copy of w in the objective's array library and number type, checked.
+
+        Raises
+        ------
+        InputError
+            If its shape is not (p,) or a value is not finite.
+        """
+        xp = self._xp
+        made = xp.asarray(w, dtype=self.rows.X.dtype, copy=True)
+        if tuple(made.shape) != (self.n_weights,):
+            raise InputError(f"w has shape {tuple(made.shape)}; this network needs ({self.n_weights},).")
+        if not bool(xp.all(xp.isfinite(made))):
+            i = int(xp.argmax(xp.astype(~xp.isfinite(made), xp.int8)))
+            raise InputError(f"The weight {self.network.weight_name(i)} is not finite at the start ({float(made[i])}).")
+        return made
+
+    def _weights(self, w: Array) -> Array:
+        if w.dtype == self.rows.X.dtype:
+            return w
+        return self._xp.asarray(w, dtype=self.rows.X.dtype)
+
+    def _add_penalty(self, grad: Array, w: Array) -> Array:
+        if self.l2:
+            for (G, _), (W, _) in zip(self.network.layers(grad), self.network.layers(w), strict=True):
+                G += self.l2 * W
+        return grad
+
+
+def predict(network: Network, w: Array, X: Array) -> Array:
+    """Return what a network puts out, shape (n, n_out), for inputs X of shape (n, n_in).
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit or a value is not finite.
+    """
+    X = _checked_inputs(network, X)
+    xp = array_namespace(X)
+    w = xp.asarray(w, dtype=X.dtype)
+    if tuple(w.shape) != (network.n_weights,):
+        raise InputError(f"w has shape {tuple(w.shape)}; this network needs ({network.n_weights},).")
+    return choose(network, losses.get("squared_error")).predict(w, X)
+
+
+def _checked_inputs(network: Network, X: Array) -> Array:
+    X = _floating(X, "X")
+    if X.ndim != 2 or X.shape[1] != network.n_in:
+        raise InputError(f"X has shape {tuple(X.shape)}; this network needs (rows, {network.n_in}).")
+    _check_numbers(array_namespace(X), X, "X")
+    return X
+
+
+def _checked_rows(network: Network, loss: Loss, X: Array, T: Array, s: Array | None) -> Rows:
+    X = _checked_inputs(network, X)
+    xp = array_namespace(X)
+    T = xp.asarray(_floating(T, "T"), dtype=X.dtype)
+    if T.ndim == 1:
+        T = T[:, None]
+    if T.ndim != 2 or tuple(T.shape) != (X.shape[0], network.n_out):
+        raise InputError(f"T has shape {tuple(T.shape)}; {X.shape[0]} rows of {network.n_out} targets are needed.")
+    if X.shape[0] == 0:
+        raise InputError("There are no rows; give at least one.")
+    _check_numbers(xp, T, "T")
+    _check_targets(xp, loss, T)
+    if s is None:
+        return Rows(X, T)
+    s = xp.asarray(s, dtype=X.dtype)
+    if tuple(s.shape) != (X.shape[0],):
+        raise InputError(f"sample_weight has shape {tuple(s.shape)}; {(X.shape[0],)} is needed.")
+    _check_numbers(xp, s[:, None], "sample_weight")
+    total = float(xp.sum(s))
+    if bool(xp.any(s < 0)) or total <= 0:
+        raise InputError("sample_weight must hold no negative number, and at least one above 0.")
+    return Rows(X, T, s * (X.shape[0] / total))
+
+
+def _floating(values: Any, name: str) -> Array:
+    """Return values as an array of float32 or float64 in their own library, NumPy's for lists."""
+    try:
+        xp = array_namespace(values)
+    except TypeError:
+        try:
+            values, xp = np.asarray(values, dtype=float), np
+        except (TypeError, ValueError):
+            raise InputError(f"{name} is a {type(values).__name__} that does not turn into numbers.") from None
+    if values.dtype in (xp.float32, xp.float64):
+        return values
+    try:
+        return xp.asarray(values, dtype=xp.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} holds {values.dtype} values; numbers are needed.") from None
+
+
+def _check_numbers(xp: Any, A: Array, name: str) -> None:
+    """Refuse what is not finite or overflows when squared, naming the first place."""
+    limit = float(xp.finfo(A.dtype).max) ** 0.5
+    fine = xp.abs(A) < limit
+    if A.shape[0] and not bool(xp.all(fine)):
+        i = int(xp.argmax(xp.astype(xp.reshape(~fine, (-1,)), xp.int8)))
+        row, column = divmod(i, A.shape[1])
+        value = float(A[row, column])
+        what = "not a finite number" if not np.isfinite(value) else "too large to square"
+        raise InputError(f"{name}[{row}, {column}] is {value:g}, {what}; remove or rescale it.")
+
+
+def _check_targets(xp: Any, loss: Loss, T: Array) -> None:
+    low, high = loss.targets
+    if bool(xp.any(T < low)) or bool(xp.any(T > high)):
+        raise InputError(f"The loss {loss} accepts targets from {low:g} to {high:g}; T goes from {float(xp.min(T)):g} to {float(xp.max(T)):g}.")
+    if loss.name == "cross_entropy" and bool(xp.any(xp.abs(xp.sum(T, axis=1) - 1) > 1e-4)):
+        raise InputError("The loss cross_entropy needs targets that sum to 1 in every row, one column a class.")

@@ -1,0 +1,135 @@
+"""What to do with a table when the user has not said: hidden layer, method, penalties, limits.
+
+The choices were measured on small and large tables; docs/explain/architecture.md says how.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from deltarule import methods
+from deltarule.errors import SettingError
+from deltarule.methods import Method
+from deltarule.stopping import MaxFail, MaxSeconds, MaxSteps, MinGrad, Stalled, StopRule
+
+WIDTHS = ((200, 8), (1_000, 16), (10_000, 32))
+"""(rows, neurons): the hidden layer for tables with up to so many training rows."""
+WIDEST = 64
+BATCH_ROWS = 20_000
+"""Up to so many training rows conjugate gradients on all of them; beyond it Adam on mini-batches."""
+PENALTIES = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1)
+"""Values of l2 tried, where a run is cheap; the smallest validation loss decides."""
+SINGLE_PENALTY = 1e-5
+CG_STEPS, CG_FAILS = 300, 20
+ADAM_EPOCHS, ADAM_FAILS, ADAM_RATE, ADAM_ROWS = 100, 10, 3e-3, 128
+FIRST_ORDER_STEPS, FIRST_ORDER_FAILS = 500, 25
+LARGEST_LAYERS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a table is trained on.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        Widths of the hidden layers, none for a linear model.
+    method : Method
+        How weights are chosen.
+    stop : tuple of stop rules
+        When each run ends.
+    penalties : tuple of float
+        Values of l2 to try, one run each.
+    max_steps : int
+        The step limit among the stop rules.
+    """
+
+    hidden: tuple[int, ...]
+    method: Method
+    stop: tuple[StopRule, ...]
+    penalties: tuple[float, ...]
+    max_steps: int
+
+
+def make(
+    n_rows: int,
+    *,
+    hidden: Any = None,
+    method: Any = "auto",
+    settings: dict[str, Any] | None = None,
+    l2: Any = "auto",
+    max_steps: int | None = None,
+    max_seconds: float | None = None,
+    seed: int = 0,
+) -> Plan:
+    """Return the plan for a number of training rows and what the user has said.
+
+    Parameters
+    ----------
+    n_rows : int
+        Training rows.
+    hidden : int, sequence of int or None
+        Widths of the hidden layers; chosen by rows unless given; ``()`` for none.
+    method : str or Method
+        ``auto``, or a method.
+    settings : dict, optional
+        Settings of the method, when it is given by name.
+    l2 : "auto" or float
+        The penalty, or several values tried on the validation rows.
+    max_steps : int, optional
+        Steps at most (epochs for online training).
+    max_seconds : float, optional
+        Seconds at most for each run.
+    seed : int
+        Seed of the orders of online training.
+
+    Raises
+    ------
+    SettingError
+        If a value is unknown or out of range.
+    """
+    chosen, steps, fails = _method(n_rows, method, dict(settings or {}), seed)
+    steps = steps if max_steps is None else max_steps
+    stop: list[StopRule] = [MaxSteps(steps), MaxFail(fails), MinGrad(1e-6)]
+    if not isinstance(chosen, methods.Online):
+        stop.append(Stalled(1e-7, 20))
+    if max_seconds is not None:
+        stop.append(MaxSeconds(max_seconds))
+    return Plan(_hidden(n_rows, hidden), chosen, tuple(stop), _penalties(n_rows, l2), steps)
+
+
+def _method(n_rows: int, method: Any, settings: dict[str, Any], seed: int) -> tuple[Method, int, int]:
+    if method == "auto":
+        method = "conjugate_gradient" if n_rows <= BATCH_ROWS else "adam"
+        if method == "adam":
+            settings = {"learning_rate": ADAM_RATE, "batch_size": ADAM_ROWS} | settings
+    if isinstance(method, str):
+        name = methods.ALIASES.get(method, (method, {}))[0]
+        if name == "online":
+            settings = {"seed": seed} | settings
+    made = methods.get(method, **settings)
+    if isinstance(made, methods.Online):
+        return made, ADAM_EPOCHS, ADAM_FAILS
+    if isinstance(made, methods.ConjugateGradient):
+        return made, CG_STEPS, CG_FAILS
+    return made, FIRST_ORDER_STEPS, FIRST_ORDER_FAILS
+
+
+def _hidden(n_rows: int, hidden: Any) -> tuple[int, ...]:
+    if hidden is None:
+        return (next((width for rows, width in WIDTHS if n_rows <= rows), WIDEST),)
+    try:
+        widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
+        fine = all(isinstance(width, int) and 1 <= width <= LARGEST_LAYERS for width in widths)
+    except TypeError:
+        fine = False
+    if not fine or isinstance(hidden, str | bool):
+        raise SettingError(f"hidden was {hidden!r}; give widths of hidden layers such as (32, 16), or () for none.")
+    return widths
+
+
+def _penalties(n_rows: int, l2: Any) -> tuple[float, ...]:
+    if isinstance(l2, str) and l2 == "auto":
+        return PENALTIES if n_rows <= BATCH_ROWS else (SINGLE_PENALTY,)
+    if isinstance(l2, int | float) and not isinstance(l2, bool) and 0 <= l2 < float("inf"):
+        return (float(l2),)
+    raise SettingError(f"l2 was {l2!r}; it is 'auto' or a number from 0 up.")

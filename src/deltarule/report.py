@@ -1,0 +1,161 @@
+"""How good a model is on some rows, beside a baseline that knows the targets' distribution and nothing else."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+SMALLEST_PROBABILITY = 1e-15
+"""Probabilities are kept this far from 0 in the log loss."""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Scores of predicted numbers, in the target's own units; of several targets, the mean over them.
+
+    Parameters
+    ----------
+    r2 : float
+        1 − squared error / variance; the mean of these rows scores 0. NaN where the targets are all equal.
+    rmse : float
+        Root mean squared error.
+    mae : float
+        Mean absolute error.
+    """
+
+    r2: float
+    rmse: float
+    mae: float
+
+    @property
+    def headline(self) -> tuple[str, float]:
+        """The score to look at first."""
+        return "R²", self.r2
+
+    def lines(self) -> list[tuple[str, float]]:
+        """Return names and values, as reports show them."""
+        return [("R²", self.r2), ("RMSE", self.rmse), ("MAE", self.mae)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers for JSON, None for NaN."""
+        return {name: _plain(value) for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Scores of predicted classes.
+
+    Parameters
+    ----------
+    accuracy : float
+        Share of rows predicted rightly.
+    balanced_accuracy : float
+        Mean over the classes present of the share of their rows predicted rightly.
+    log_loss : float
+        Mean of −log(probability given to the class observed), in nats.
+    classes : list
+        The class labels.
+    confusion : list of list of int
+        Rows counted by observed class (outer) and predicted class (inner), in the order of `classes`.
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    log_loss: float
+    classes: list[Any]
+    confusion: list[list[int]]
+
+    @property
+    def headline(self) -> tuple[str, float]:
+        """The score to look at first."""
+        return "accuracy", self.accuracy
+
+    def lines(self) -> list[tuple[str, float]]:
+        """Return names and values, as reports show them."""
+        return [
+            ("accuracy", self.accuracy),
+            ("balanced accuracy", self.balanced_accuracy),
+            ("log loss", self.log_loss),
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and lists for JSON."""
+        return {name: _plain(value) if isinstance(value, float) else value for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True)
+class MultiLabel:
+    """Scores of several yes-or-no targets predicted together.
+
+    Parameters
+    ----------
+    exact : float
+        Share of rows with every label right.
+    accuracy : float
+        Share of labels right.
+    log_loss : float
+        Mean over rows and labels of −log(probability given to what was observed), in nats.
+    """
+
+    exact: float
+    accuracy: float
+    log_loss: float
+
+    @property
+    def headline(self) -> tuple[str, float]:
+        """The score to look at first."""
+        return "exact match", self.exact
+
+    def lines(self) -> list[tuple[str, float]]:
+        """Return names and values, as reports show them."""
+        return [("exact match", self.exact), ("label accuracy", self.accuracy), ("log loss", self.log_loss)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers for JSON."""
+        return {name: _plain(value) for name, value in vars(self).items()}
+
+
+Scores = Regression | Classification | MultiLabel
+
+
+def score_regression(observed: Floats, predicted: Floats) -> Regression:
+    """Score predictions (n, k) against observations (n, k)."""
+    error = predicted - observed
+    square = np.mean(error**2, axis=0)
+    variance = np.var(observed, axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r2 = np.where(variance > 0, 1 - square / variance, np.nan)
+    return Regression(float(np.mean(r2)), float(np.sqrt(np.mean(square))), float(np.mean(np.abs(error))))
+
+
+def score_classes(observed: NDArray[np.intp], probabilities: Floats, classes: list[Any]) -> Classification:
+    """Score class probabilities (n, k) against observed class numbers (n,)."""
+    k = len(classes)
+    predicted = probabilities.argmax(axis=1)
+    confusion = np.bincount(observed * k + predicted, minlength=k * k).reshape(k, k)
+    present = confusion.sum(axis=1) > 0
+    recall = np.diag(confusion)[present] / confusion.sum(axis=1)[present]
+    given = np.clip(probabilities[np.arange(len(observed)), observed], SMALLEST_PROBABILITY, 1.0)
+    return Classification(
+        float(np.mean(predicted == observed)),
+        float(np.mean(recall)),
+        float(-np.mean(np.log(given))),
+        list(classes),
+        confusion.tolist(),
+    )
+
+
+def score_labels(observed: Floats, probabilities: Floats) -> MultiLabel:
+    """Score label probabilities (n, k) against observed labels (n, k) of 0 and 1."""
+    right = (probabilities >= 0.5) == (observed >= 0.5)
+    given = np.clip(np.where(observed >= 0.5, probabilities, 1 - probabilities), SMALLEST_PROBABILITY, 1.0)
+    return MultiLabel(
+        float(np.mean(right.all(axis=1))), float(np.mean(right)), float(-np.mean(np.log(given)))
+    )
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,223 @@
+"""The training loop, written once: steps, records, stop rules, the best weights.
+
+Progress bars, early stopping, checkpoints and recordings are consumers of what is yielded here.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+from time import perf_counter
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from deltarule import methods
+from deltarule.divergence import is_finite, locate
+from deltarule.errors import SettingError
+from deltarule.methods import Method, State
+from deltarule.objective import Objective
+from deltarule.record import Record
+from deltarule.special import Array
+from deltarule.stopping import MaxSteps, MinGrad, Reason, StopRule
+
+DEFAULT_STOP: tuple[StopRule, ...] = (MaxSteps(1000), MinGrad())
+Observer = Callable[[Record], object]
+"""Told each record; returning True stops the run."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of a run.
+
+    Parameters
+    ----------
+    w : array of shape (p,)
+        The weights: the best on the validation rows where there are any, otherwise the last finite ones.
+    loss : float
+        The objective at those weights as the run recorded it.
+    reason : Reason
+        Why the run ended.
+    message : str
+        The reason as a sentence, with its particulars.
+    history : list of Record
+        One record a step, the start first.
+    step : int
+        The step that w comes from.
+    state : State
+        The last finite state of the method, from which ``train(..., state=...)`` goes on.
+    """
+
+    w: Array
+    loss: float
+    reason: Reason
+    message: str
+    history: list[Record]
+    step: int
+    state: State
+
+    @property
+    def converged(self) -> bool:
+        """Whether the run ended at a goal, a flat place or the validation minimum, rather than at a limit."""
+        return self.reason in (Reason.GOAL, Reason.MIN_GRAD, Reason.VALIDATION, Reason.STALLED)
+
+
+class Counted:
+    """An objective that counts passes over the rows, whatever they are for."""
+
+    def __init__(self, objective: Any) -> None:
+        self._objective = objective
+        self.passes = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._objective, name)
+        if name not in ("value", "value_grad", "gauss_newton", "gauss_newton_product", "epoch"):
+            return found
+
+        def counted(w: Array, *arguments: Any) -> Any:
+            share = len(arguments[2]) / self._objective.n_rows if name == "epoch" else 1.0
+            self.passes += share
+            return found(w, *arguments)
+
+        return counted
+
+
+def steps(objective: Any, w: Array, method: Any = "conjugate_gradient", state: Any = None) -> Iterator[Any]:
+    """Yield the method's states: the start first, then the one after each step, for ever.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is made small; for methods that need no rows any object with ``value_grad(w)``.
+    w : array of shape (p,)
+        The weights to start from; they are copied.
+    method : str or Method
+        How the next weights are chosen.
+    state : State, optional
+        A state of the same method to go on from, instead of w.
+
+    Raises
+    ------
+    SettingError
+        If the method is unknown or needs what the objective does not have.
+    InputError
+        If w does not fit or is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from itertools import islice
+    >>> from deltarule import Network, Objective
+    >>> net = Network((1, 1))
+    >>> line = Objective(net, "squared_error", [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+    >>> *_, last = islice(steps(line, np.zeros(2)), 6)
+    >>> last.w.round(6)
+    array([2., 1.])
+    """
+    method = methods.get(method)
+    methods.check_needs(method, objective)
+    if state is None:
+        start = objective.weights(w) if callable(getattr(objective, "weights", None)) else w
+        state = method.start(objective, start)
+    yield state
+    while True:
+        state = method.step(objective, state)
+        yield state
+
+
+def train(
+    objective: Any,
+    w: Array,
+    method: Any = "conjugate_gradient",
+    stop: Sequence[StopRule] = DEFAULT_STOP,
+    validation: Objective | None = None,
+    observe: Observer | None = None,
+    state: Any = None,
+) -> Result:
+    """Train until a stop rule finds a reason, the method can go no further, or a value becomes non-finite.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is made small.
+    w : array of shape (p,)
+        The weights to start from; they are copied.
+    method : str or Method
+        How the next weights are chosen.
+    stop : sequence of stop rules
+        The first that finds a reason ends the run; see `deltarule.stopping`.
+    validation : Objective, optional
+        The same network on other rows: its loss is recorded after each step and the weights with the smallest
+        one are the result.
+    observe : callable, optional
+        Called with each `Record`; returning True stops the run.
+    state : State, optional
+        A state of the same method to go on from, instead of w.
+
+    Returns
+    -------
+    Result
+        Weights, loss, the reason it ended, and the history.
+
+    Raises
+    ------
+    SettingError, InputError
+        As `steps`.
+    """
+    if isinstance(stop, str) or not all(callable(rule) for rule in stop):
+        raise SettingError(f"stop was {stop!r}; give a list of stop rules such as [stopping.MaxSteps(200)].")
+    method, counted = methods.get(method), Counted(objective)
+    run = _Run(counted, validation)
+    last = None
+    for following in steps(counted, w, method, state):
+        if not is_finite(following):
+            what = locate(objective, method, last, following) if last is not None else _bad_start(following)
+            return run.end(last if last is not None else following, Reason.NON_FINITE, what)
+        last = following
+        record = run.add(last)
+        stopped = observe is not None and observe(record) is True
+        reason = next((found for rule in stop if (found := rule(run.history)) is not None), None)
+        if last.stuck:
+            return run.end(last, Reason.NO_DESCENT, f"{Reason.NO_DESCENT.value[:-1]}: {last.stuck}.")
+        if reason is not None or stopped:
+            return run.end(last, reason or Reason.CALLER)
+    raise AssertionError("steps never ends")
+
+
+class _Run:
+    """The history of a run and the best weights in it."""
+
+    def __init__(self, counted: Counted, validation: Objective | None) -> None:
+        self.counted, self.validation = counted, validation
+        self.history: list[Record] = []
+        self.best_w: Array = None
+        self.best_score = inf
+        self.best_step = 0
+        self.started = perf_counter()
+
+    def add(self, state: Any) -> Record:
+        step = len(self.history)
+        checked = None if self.validation is None else self.validation.value(state.w)
+        score = state.loss if checked is None else checked
+        if score < self.best_score or self.best_w is None:
+            self.best_w, self.best_score, self.best_step = state.w, score, step
+        grad = getattr(state, "grad", None)
+        record = Record(
+            step, self.counted.passes, perf_counter() - self.started, float(state.loss), checked,
+            None if grad is None else float(grad @ grad) ** 0.5, self.best_step, step - self.best_step,
+        )  # fmt: skip
+        self.history.append(record)
+        return record
+
+    def end(self, last: Any, reason: Reason, message: str = "") -> Result:
+        if self.validation is None or not self.history:
+            w, loss, step = last.w, float(last.loss), max(0, len(self.history) - 1)
+        else:
+            w, loss, step = self.best_w, self.history[self.best_step].loss, self.best_step
+        return Result(w, loss, reason, message or reason.value, self.history, step, last)
+
+
+def _bad_start(state: Any) -> str:
+    xp = array_namespace(state.w)
+    where = "the weights" if not bool(xp.all(xp.isfinite(state.w))) else "the loss"
+    kind = "finite" if isfinite(state.loss) else str(float(state.loss))
+    return f"At the start {where} cannot be used (loss {kind}); give smaller weights or rescale the inputs."
