@@ -249,7 +249,7 @@ def own(name: str, f: Callable[[Array], Array], df: Callable[[Array, Array], Arr
     >>> own("wrong", lambda e: e**3, lambda e, y: 2 * e**2)
     Traceback (most recent call last):
         ...
-    deltarule.errors.SettingError: The derivative of 'wrong' is wrong at e = -5.99: df gives 71.7602, the slope of f is 107.64.
+    deltarule.errors.SettingError: The derivative of 'wrong' is wrong at e = -5.99: df gives 71.76, the slope is 107.6.
     """
     import numpy as np
 
@@ -258,7 +258,7 @@ def own(name: str, f: Callable[[Array], Array], df: Callable[[Array, Array], Arr
     e = np.linspace(-6.0, 6.0, 61) + 0.01  # kinks lie at round numbers, where a symmetric difference is no slope
     y, steps = f(e), (1e-3, 5e-4, 2.5e-4)
     if np.shape(y) != e.shape:
-        raise SettingError(f"f of {name!r} turns an array of shape {e.shape} into {np.shape(y)}; it must keep the shape.")
+        raise SettingError(f"f of {name!r} turns shape {e.shape} into {np.shape(y)}; it must keep the shape.")
     coarse, middle, fine = ((f(e + h) - f(e - h)) / (2 * h) for h in steps)
     slope = fine + (fine - middle) / 3
     noise = ROUNDING * np.max(np.abs(y), where=np.isfinite(y), initial=0.0) / steps[-1]
@@ -270,8 +270,8 @@ def own(name: str, f: Callable[[Array], Array], df: Callable[[Array, Array], Arr
     if not np.any(smooth) or np.any(wrong):
         i = int(np.argmax(wrong))
         raise SettingError(
-            f"The derivative of {name!r} is wrong at e = {e[i]:.4g}: df gives {given[i]:.6g}, "
-            f"the slope of f is {slope[i]:.6g}."
+            f"The derivative of {name!r} is wrong at e = {e[i]:.4g}: "
+            f"df gives {given[i]:.4g}, the slope is {slope[i]:.4g}."
         )
     return Activation(name, partial(_without_namespace, f), partial(_without_namespace, df))
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from deltarule.errors import DeltaruleError, InputError, SettingError
+from deltarule.errors import DeltaruleError, InputError, SettingError, unknown
+
+if TYPE_CHECKING:
+    from deltarule.model import Model
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+PICTURES = (".png", ".svg", ".pdf")
 
 
 class Group(click.Group):
@@ -20,6 +25,12 @@ class Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of definition."""
         return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """Return a command; of an unknown name the error offers the nearest."""
+        if cmd_name not in self.commands:
+            raise unknown("command", cmd_name, self.commands)
+        return self.commands[cmd_name]
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,23 +59,35 @@ def demo(folder: str, seed: int, as_json: bool) -> None:
 
 @deltarule.command()
 @click.argument("table")
-@click.option("-t", "--target", "targets", multiple=True, required=True, help="Column to predict; repeat for several.")
-@click.option("-o", "--output", default=None, help="Model file to write.")
+@click.option(
+    "-t",
+    "--target",
+    "targets",
+    metavar="COLUMN",
+    multiple=True,
+    required=True,
+    help="Column to predict; repeat for several.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Model file to write.")
 @click.option("-m", "--method", default="auto", show_default=True, help="See `deltarule methods`.")
-@click.option("--hidden", default=None, help="Widths of hidden layers, as in 32,16; 0 for none.")
+@click.option("--hidden", metavar="WIDTHS", help="Widths of hidden layers, as in 32,16; 0 for none.")
 @click.option("--activation", default="tanh", show_default=True, help="Hidden activation, or one a layer: tanh,relu.")
-@click.option("--loss", default=None, help="What is made small; by default squared error or cross-entropy.")
-@click.option("--task", type=click.Choice(["regression", "classification"]), help="Found from the target if not given.")
-@click.option("--inputs", default=None, help="Columns to predict from, separated by commas; default all others.")
-@click.option("--exclude", multiple=True, help="Column not to use; repeat for several.")
+@click.option("--loss", help="What is made small; by default squared error or cross-entropy.")
+@click.option("--task", metavar="TASK", help="regression or classification; found from the target if not given.")
+@click.option("--inputs", metavar="COLUMNS", help="Columns to predict from, separated by commas; default all others.")
+@click.option("--exclude", metavar="COLUMN", multiple=True, help="Column not to use; repeat for several.")
 @click.option("--l2", default="auto", show_default=True, help="Penalty on the squared weights, or auto.")
 @click.option("--scaling", default="standard", show_default=True, help="standard, minmax, robust or none.")
 @click.option("--split", "split_by", default="random", show_default=True, help="random, order or column:NAME.")
 @click.option("--fractions", default="70,15,15", show_default=True, help="Shares of training, validation, test rows.")
-@click.option("--epochs", "--steps", "max_steps", type=int, default=None, help="Steps at most; online, a step is an epoch.")
-@click.option("--max-seconds", type=float, default=None, help="Seconds at most for each run.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Setting of the method, as in learning_rate=0.05.")
-@click.option("--curve", default=None, help="Picture of the learning curve to write (.png, .svg, .pdf).")
+@click.option(
+    "--epochs", "--steps", "max_steps", type=int, metavar="N", help="Steps at most; online, a step is an epoch."
+)
+@click.option("--max-seconds", type=float, metavar="SECONDS", help="Seconds at most for each run.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Setting of the method, as in learning_rate=0.05."
+)
+@click.option("--curve", metavar="FILE", help="Picture of the learning curve to write (.png, .svg, .pdf).")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @query_option
 @seed_option
@@ -73,15 +96,18 @@ def train(
     table: str, targets: tuple[str, ...], output: str | None, hidden: str | None, activation: str, inputs: str | None,
     l2: str, fractions: str, settings: tuple[str, ...], curve: str | None, quiet: bool, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
-    """Train a network on TABLE (.csv .tsv .parquet .jsonl, or a database with --query)."""
-    from deltarule.files import check_writable
+    """Train a network on a TABLE and save it.
+
+    TABLE is a .csv, .tsv, .parquet or .jsonl file, or a database with --query. Rows are divided into training,
+    validation and test rows; the report is on test rows, which the training has not seen.
+    """
     from deltarule.fitting import fit
     from deltarule.terminal import progress_bar
 
-    for path in (output, curve):
-        if path is not None:
-            check_writable(path)
-    activations = activation.split(",")
+    _check_outputs([output, curve], [table])
+    if curve is not None and Path(curve).suffix.lower() not in PICTURES:
+        raise SettingError(f"--curve was {curve!r}; give a name ending in {', '.join(PICTURES)}.")
+    activations = [name.strip() for name in activation.split(",")]
     with progress_bar(quiet) as observe:
         model = fit(
             table,
@@ -89,7 +115,7 @@ def train(
             hidden=None if hidden is None else _widths(hidden),
             activation=activations[0] if len(activations) == 1 else activations,
             inputs=None if inputs is None else [name.strip() for name in inputs.split(",")],
-            l2=l2 if l2 == "auto" else _number("--l2", l2),
+            l2=l2 if l2 == "auto" else _penalty(l2),
             fractions=_fractions(fractions),
             settings=dict(_setting(text) for text in settings),
             observe=observe,
@@ -99,36 +125,38 @@ def train(
         model.save(output)
     if curve is not None:
         _draw_curve(model, curve)
-    _report_training(model, output, as_json)
+    _print_model(model, output, as_json)
+    if output is not None and not as_json:
+        click.echo(f"\nsaved to {output}; next: deltarule predict {output} TABLE")
 
 
 @deltarule.command()
 @click.argument("model")
 @click.argument("table")
-@click.option("-o", "--output", default=None, help="CSV file to write; stdout unless given.")
+@click.option("-o", "--output", metavar="FILE", help="CSV file to write; stdout unless given.")
 @click.option("--proba", is_flag=True, help="Add the probability of each class.")
 @query_option
 @as_json
 def predict(model: str, table: str, output: str | None, proba: bool, query: str | None, as_json: bool) -> None:
     """Predict the rows of TABLE with a MODEL file."""
-    from deltarule.files import check_writable, write_atomically
+    from deltarule.files import write_atomically
     from deltarule.model import load
     from deltarule.predictions import columns, to_csv
 
-    if output is not None:
-        check_writable(output)
-    loaded = load(model)
-    found, notes = columns(loaded, table, query, proba)
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
+    _check_outputs([output], [model, table])
+    found, notes = columns(load(model), table, query, proba)
+    n_rows = len(next(iter(found.values())))
+    _print_notes(notes)
     if output is not None:
         write_atomically(output, to_csv(found).encode())
     if as_json:
-        _print_json({"rows": len(next(iter(found.values()))), "output": output, "notes": notes, "predictions": found})
+        _print_json(
+            {"model": model, "table": table, "rows": n_rows, "output": output, "notes": notes, "predictions": found}
+        )
     elif output is None:
         click.echo(to_csv(found), nl=False)
     else:
-        click.echo(f"{len(next(iter(found.values()))):,} rows predicted, written to {output}")
+        click.echo(f"{n_rows:,} rows predicted, written to {output}")
 
 
 @deltarule.command()
@@ -140,13 +168,17 @@ def evaluate(model: str, table: str, query: str | None, as_json: bool) -> None:
     """Score a MODEL file on a TABLE that holds the targets too."""
     from deltarule.model import load
 
-    scores = load(model).evaluate(table, query).to_dict()
+    loaded = load(model)
+    X, T, notes = loaded.encoded(table, query)
+    scores = loaded.score(X, T).to_dict()
+    _print_notes(notes)
     if as_json:
-        _print_json(scores)
+        about = {"model": model, "table": table, "task": loaded.task, "rows": len(X)}
+        _print_json({**about, "scores": scores, "notes": notes})
         return
     from deltarule.terminal import print_confusion, print_scores
 
-    print_scores({Path(table).name: scores})
+    print_scores({f"{len(X):,} rows": scores})
     print_confusion(scores)
 
 
@@ -159,11 +191,10 @@ def methods(as_json: bool) -> None:
     if as_json:
         _print_json({"methods": [row._asdict() for row in rows()]})
         return
-    from deltarule.terminal import print_rows
+    from deltarule.terminal import print_methods
 
-    listed = [[row.name, row.summary, ", ".join(row.aliases)] for row in rows()]
-    print_rows(["method", "what it does", "also known as"], listed)
-    click.echo("\nSettings: deltarule methods --json; set one with `deltarule train --set NAME=VALUE`.")
+    print_methods(rows())
+    click.echo("Use one: deltarule train TABLE -t COLUMN -m METHOD --set NAME=VALUE")
 
 
 @deltarule.command()
@@ -171,28 +202,9 @@ def methods(as_json: bool) -> None:
 @as_json
 def info(model: str, as_json: bool) -> None:
     """Say what a MODEL file holds."""
-    from dataclasses import asdict
-
     from deltarule.model import load
 
-    loaded = load(model)
-    if as_json:
-        _print_json(
-            {
-                "sizes": loaded.network.sizes,
-                "activations": [activation.name for activation in loaded.network.activations],
-                "loss": str(loaded.loss),
-                "task": loaded.task,
-                "targets": loaded.encoding.target_names,
-                "inputs": loaded.encoding.input_names,
-                "training": asdict(loaded.training),
-            }
-        )
-        return
-    from deltarule.terminal import print_model, print_training
-
-    print_model(loaded)
-    print_training(loaded)
+    _print_model(load(model), model, as_json)
 
 
 def main() -> None:
@@ -204,45 +216,81 @@ def main() -> None:
     except click.Abort:
         click.echo("Interrupted.", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(EXIT_BAD_INPUT)
+    except click.ClickException as error:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        advice = f" See {context.command_path} --help." if context else ""
+        click.echo(f"Error: {error.format_message().rstrip('.')}.{advice}", err=True)
         sys.exit(EXIT_BAD_INPUT)
     except DeltaruleError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(EXIT_BAD_INPUT if isinstance(error, InputError) else EXIT_FAILED)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # a reader that has seen enough is no error
+            click.echo(f"Error: The system reports: {error.strerror or error}.", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit would fail again
         sys.exit(EXIT_FAILED)
     except MemoryError:
         click.echo("Error: The memory of this machine is not enough for this table and network.", err=True)
         sys.exit(EXIT_FAILED)
 
 
-def _report_training(model: Any, output: str | None, as_json: bool) -> None:
+def _check_outputs(outputs: list[str | None], inputs: list[str]) -> None:
+    """Refuse, before any work, a file that cannot be written or that is also read or written otherwise."""
+    from deltarule.files import check_writable
+
+    taken = {os.path.realpath(path) for path in inputs}
+    for path in outputs:
+        if path is None:
+            continue
+        check_writable(path)
+        if os.path.realpath(path) in taken:
+            raise InputError(f"Cannot write {path!r}: it is another file of this command; give another name.")
+        taken.add(os.path.realpath(path))
+
+
+def _print_model(model: Model, path: str | None, as_json: bool) -> None:
+    """Print what a model is and how it came to be."""
     from dataclasses import asdict
 
     if as_json:
-        _print_json({"model": output, "sizes": model.network.sizes, "task": model.task, **asdict(model.training)})
+        about = {
+            "model": path,
+            "task": model.task,
+            "targets": model.encoding.target_names,
+            "inputs": model.encoding.input_names,
+            "sizes": model.network.sizes,
+            "activations": [activation.name for activation in model.network.activations],
+            "loss": str(model.loss),
+        }
+        _print_json({**about, **asdict(model.training)})
         return
     from deltarule.terminal import print_model, print_training
 
     print_model(model)
     click.echo()
     print_training(model)
-    if output is not None:
-        click.echo(f"\nsaved to {output}; next: deltarule predict {output} TABLE")
 
 
-def _draw_curve(model: Any, path: str) -> None:
+def _print_notes(notes: list[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _draw_curve(model: Model, path: str) -> None:
+    import io
+
     import matplotlib
 
-    matplotlib.use("Agg")
+    from deltarule.files import write_atomically
     from deltarule.plots import learning_curve
 
-    try:
-        learning_curve(model.history).figure.savefig(path, dpi=150)
-    except ValueError as error:
-        raise SettingError(f"The picture {path!r} was not drawn: {error}") from None
+    matplotlib.use("Agg")
+    picture = io.BytesIO()
+    learning_curve(model.history).figure.savefig(picture, dpi=150, format=Path(path).suffix[1:].lower())
+    write_atomically(path, picture.getvalue())
 
 
 def _widths(text: str) -> tuple[int, ...]:
@@ -254,29 +302,42 @@ def _widths(text: str) -> tuple[int, ...]:
         raise SettingError(f"--hidden was {text!r}; give widths such as 32,16, or 0 for none.") from None
 
 
+def _penalty(text: str) -> float:
+    number = _number(text)
+    if not 0 <= number < float("inf"):
+        raise SettingError(f"--l2 was {text!r}; give a number from 0 up, or auto.")
+    return number
+
+
 def _fractions(text: str) -> tuple[float, float, float]:
-    parts = [_number("--fractions", part) for part in text.replace("/", ",").split(",")]
+    parts = [_number(part) for part in text.replace("/", ",").split(",")]
+    if len(parts) != 3 or not all(0 <= part < float("inf") for part in parts) or not parts[0] * parts[1]:
+        raise SettingError(
+            f"--fractions was {text!r}; give shares of training, validation and test rows such as 70,15,15, "
+            "of which only the last may be 0."
+        )
     total = sum(parts)
-    if len(parts) != 3 or total <= 0:
-        raise SettingError(f"--fractions was {text!r}; give three shares such as 70,15,15.")
     return parts[0] / total, parts[1] / total, parts[2] / total
 
 
-def _number(option: str, text: str) -> float:
+def _number(text: str) -> float:
+    """Return a number, or NaN, which is refused wherever a number is needed."""
     try:
         return float(text)
     except ValueError:
-        raise SettingError(f"{option} was {text!r}; a number is needed.") from None
+        return float("nan")
 
 
 def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise SettingError(f"--set was {text!r}; give NAME=VALUE, as in learning_rate=0.05.")
+    words = {"true": True, "false": False, "none": None}
     try:
-        return name, json.loads(value)
+        parsed = words[value.lower()] if value.lower() in words else json.loads(value)
     except ValueError:
         return name, value
+    return name, value if isinstance(parsed, list | dict) else parsed
 
 
 def _print_json(content: dict[str, Any]) -> None:

@@ -48,16 +48,16 @@ def run(folder: Path, seed: int, as_json: bool) -> None:
     predict.main([str(model), str(few), "--proba"], standalone_mode=False)
     click.echo(
         "\nWhat to type next:\n"
-        f"  deltarule info {model}                              what the model is\n"
-        f"  deltarule train {table} -t {TARGET} -m online       the same by online backpropagation\n"
-        "  deltarule methods                                   all methods\n"
-        "  deltarule train YOUR.csv --target COLUMN -o YOUR.deltarule"
+        f"  deltarule info {model}\n      what the model is\n"
+        f"  deltarule train {table} -t {TARGET} -m online\n      the same by online backpropagation\n"
+        "  deltarule methods\n      all methods\n"
+        "  deltarule train YOUR.csv --target COLUMN -o YOUR.deltarule\n      your own table"
     )
 
 
 def _rows() -> list[list[str]]:
     """Return the table as text, header first."""
-    from sklearn.datasets import load_breast_cancer
+    from sklearn.datasets import load_breast_cancer  # type: ignore[import-untyped]
 
     data = load_breast_cancer()
     header = [name.replace(" ", "_") for name in data.feature_names] + [TARGET]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
+from math import isfinite
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -13,19 +14,23 @@ from numpy.typing import NDArray
 from deltarule import losses, plan
 from deltarule.activations import Activation
 from deltarule.encoding import Encoding
-from deltarule.errors import SettingError, TrainingError
+from deltarule.errors import SettingError, TableError, TrainingError, unknown
 from deltarule.losses import Loss
 from deltarule.methods import Method
-from deltarule.model import Model, Training
+from deltarule.model import PARTS, Model, Training
 from deltarule.network import Network
 from deltarule.objective import Objective
 from deltarule.record import Record
-from deltarule.roles import Roles, choose_roles, missing_rows
-from deltarule.splits import Split, split
+from deltarule.encoding.roles import Roles, choose_roles, missing_rows
+from deltarule.splits import HOW, Split, split
+from deltarule.stopping import Reason
 from deltarule.tables import Table, read
 from deltarule.train import Result, train
 
 Floats = NDArray[np.float64]
+
+SPLIT = 0x73706C6974
+"""Says what a seed is for, "split" in ASCII."""
 
 LOSS_OF_TASK = {
     "regression": "squared_error",
@@ -52,9 +57,13 @@ class Encoded(NamedTuple):
     parts: Split
 
     def part(self, name: str) -> tuple[Floats, Floats]:
-        """Return (X, T) of ``train``, ``validation`` or ``test``."""
-        rows = getattr(self.parts, name)
+        """Return (X, T) of ``training``, ``validation`` or ``test``."""
+        rows = self.rows(name)
         return self.X[rows], self.T[rows]
+
+    def rows(self, name: str) -> NDArray[np.intp]:
+        """Return the indices of the rows of a part."""
+        return dict(zip(PARTS, (self.parts.train, self.parts.validation, self.parts.test), strict=True))[name]
 
 
 def fit(
@@ -62,8 +71,8 @@ def fit(
     target: str | Sequence[str],
     *,
     query: str | None = None,
-    inputs: Sequence[str] | None = None,
-    exclude: Sequence[str] = (),
+    inputs: str | Sequence[str] | None = None,
+    exclude: str | Sequence[str] = (),
     task: str | None = None,
     hidden: int | Sequence[int] | None = None,
     activation: str | Activation | Sequence[str | Activation] = "tanh",
@@ -89,9 +98,9 @@ def fit(
         The column or columns to predict.
     query : str, optional
         The SQL to run where the source is a database file.
-    inputs : sequence of str, optional
+    inputs : str or sequence of str, optional
         The columns to predict from; all others unless given.
-    exclude : sequence of str
+    exclude : str or sequence of str
         Columns not to use.
     task : str, optional
         ``regression`` or ``classification``; found from the target unless given.
@@ -132,7 +141,7 @@ def fit(
     SettingError
         If a name is unknown or a value is out of range.
     TrainingError
-        If no run reached a finite loss.
+        If no run made a step with a finite loss.
 
     Examples
     --------
@@ -143,13 +152,16 @@ def fit(
     True
     """
     _check_seed(seed)
+    how, mark = _split_by(split_by, _names(target), () if inputs is None else _names(inputs))
     table = read(source, query)
-    marker = split_by.removeprefix("column:") if split_by.startswith("column:") else None
-    left_out = [*exclude, *([marker] if marker else [])]
-    roles = choose_roles(table, target, inputs=inputs, exclude=left_out, task=task)
+    roles = choose_roles(
+        table, target, inputs=None if inputs is None else _names(inputs),
+        exclude=[*_names(exclude), *([mark] if mark else [])], task=task,
+    )  # fmt: skip
     made_loss = losses.get(LOSS_OF_TASK[roles.task] if loss is None else loss)
     _check_loss(made_loss, roles.task)
-    encoding, encoded, notes = _encode(table, roles, made_loss, scaling, split_by, fractions, seed)
+    _check_targets(made_loss, table, roles)
+    encoding, encoded, notes = _encode(table, roles, made_loss, scaling, how, mark, fractions, seed)
     planned = plan.make(
         len(encoded.parts.train), hidden=hidden, method=method, settings=settings, l2=l2,
         max_steps=max_steps, max_seconds=max_seconds, seed=seed,
@@ -159,7 +171,7 @@ def fit(
     result, chosen_l2 = _best_run(network, made_loss, encoded, planned, seed, observe)
     training = Training(
         table=table.name,
-        rows={name: len(getattr(encoded.parts, name)) for name in ("train", "validation", "test")},
+        rows={part: len(encoded.rows(part)) for part in PARTS},
         method=planned.method.name,
         settings=_settings(planned.method),
         l2=chosen_l2,
@@ -175,15 +187,14 @@ def fit(
 
 
 def _encode(
-    table: Table, roles: Roles, loss: Loss, scaling: str, split_by: str,
+    table: Table, roles: Roles, loss: Loss, scaling: str, how: str, mark: str,
     fractions: tuple[float, float, float], seed: int,
 ) -> tuple[Encoding, Encoded, list[str]]:  # fmt: skip
     """Return the encoding, the rows with a target as numbers, and what was noted on the way."""
     known = table.take(np.flatnonzero(~missing_rows(table.column(name) for name in roles.targets)))
     labels = known.column(roles.targets[0]).values if roles.task in ("binary", "multiclass") else None
-    how, _, name = split_by.partition(":")
-    marks = known.column(name).values if how == "column" else None
-    parts = split(known.n_rows, labels=labels, seed=seed, fractions=fractions, how=how, column=marks)
+    marks = known.column(mark).values if mark else None
+    parts = split(known.n_rows, labels=labels, seed=_split_seed(seed), fractions=fractions, how=how, column=marks)
     target_scaling = "none" if loss.fused and roles.task == "regression" else scaling
     encoding = Encoding.fit(known, roles, parts.train, scaling, target_scaling)
     X, notes = encoding.inputs(known)
@@ -195,7 +206,11 @@ def _network(X: Floats, T: Floats, hidden: tuple[int, ...], activation: Any, los
     """Return a network from inputs to targets whose outputs suit loss and task."""
     activations = [activation] * len(hidden) if isinstance(activation, str | Activation) else list(activation)
     if len(activations) != len(hidden):
-        raise SettingError(f"{len(activations)} activations were given for {len(hidden)} hidden layers.")
+        given, needed = len(activations), len(hidden)
+        raise SettingError(
+            f"{given} activation{'s were' if given > 1 else ' was'} given for {needed} hidden "
+            f"layer{'s' if needed != 1 else ''}; give one for all, or one for each layer."
+        )
     output = loss.fused[0] if loss.fused else "identity" if task == "regression" else "logistic"
     return Network((X.shape[1], *hidden, T.shape[1]), [*activations, output])
 
@@ -204,12 +219,13 @@ def _best_run(
     network: Network, loss: Loss, encoded: Encoded, planned: plan.Plan, seed: int, observe: Any
 ) -> tuple[Result, float]:
     """Train once for each penalty from the same start; return the run with the smallest validation loss."""
-    X, T = encoded.part("train")
+    X, T = encoded.part("training")
     validation = Objective(network, loss, *encoded.part("validation"))
     ranges = np.column_stack([X.min(axis=0), X.max(axis=0)])
     start = network.initial_weights(seed, input_ranges=ranges)
     best: tuple[float, Result, float] | None = None
     asked_to_stop = False
+    failure = ""
     for run, l2 in enumerate(planned.penalties):
 
         def tell(record: Record, run: int = run) -> bool:
@@ -218,14 +234,18 @@ def _best_run(
             asked_to_stop = observe is not None and observe(progress) is True
             return asked_to_stop
 
-        result = train(Objective(network, loss, X, T, l2=l2), start, planned.method, planned.stop, validation, tell)
+        objective = Objective(network, loss, X, T, l2=l2)
+        with np.errstate(all="ignore"):  # train finds and names what becomes non-finite
+            result = train(objective, start, planned.method, planned.stop, validation, tell)
         checked = result.history[result.step].validation_loss if result.history else None
-        if checked is not None and (best is None or checked < best[0]):
+        if checked is None or (result.reason is Reason.NON_FINITE and result.step == 0):
+            failure = result.message
+        elif best is None or checked < best[0]:
             best = checked, result, l2
         if asked_to_stop:
             break
     if best is None:
-        raise TrainingError(f"No run reached a finite loss. {result.message}")
+        raise TrainingError(f"Nothing was learnt: {failure}")
     return best[1], best[2]
 
 
@@ -233,7 +253,7 @@ def _scored(model: Model, encoded: Encoded) -> Model:
     """Return the model with its scores on training and held-out rows, and those of the baseline."""
     held_out = "test" if len(encoded.parts.test) else "validation"
     X, T = encoded.part(held_out)
-    train_X, train_T = encoded.part("train")
+    train_X, train_T = encoded.part("training")
     scores = {held_out: model.score(X, T).to_dict(), "training": model.score(train_X, train_T).to_dict()}
     baseline = model.score_outputs(_baseline(train_T, len(T)), T)
     return replace(model, training=replace(model.training, scores=scores, baseline=baseline.to_dict()))
@@ -245,9 +265,54 @@ def _baseline(T: Floats, n: int) -> Floats:
 
 
 def _settings(method: Method) -> dict[str, Any]:
-    """Return a method's settings as JSON values."""
-    given = ((row.name, getattr(method, row.name)) for row in fields(method) if row.init)  # type: ignore[arg-type]
-    return {name: value if isinstance(value, str | int | float | None) else repr(value) for name, value in given}
+    """Return a method's settings as JSON values; a user's own method may keep its settings to itself."""
+    if not is_dataclass(method):
+        return {}
+    given = ((row.name, getattr(method, row.name)) for row in fields(method) if row.init)
+    return {name: value if _is_plain(value) else repr(value) for name, value in given}
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
+
+
+def _split_seed(seed: int) -> int:
+    """Return a seed of the split's own.
+
+    Rows that somebody drew from ``default_rng(seed)`` would otherwise be split by the very numbers they hold, so that
+    the test rows are those with the largest values of a column.
+    """
+    return int(np.random.SeedSequence([seed, SPLIT]).generate_state(1, np.uint64)[0])
+
+
+def _names(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _split_by(split_by: str, targets: list[str], inputs: Sequence[str]) -> tuple[str, str]:
+    """Return how to split, and the column that says so or an empty string."""
+    how, _, mark = split_by.partition(":")
+    if how not in HOW or (how == "column") != bool(mark):
+        raise unknown("split", split_by, ["random", "order", "column:NAME"])
+    if mark and mark in [*targets, *inputs]:
+        raise SettingError(f"Column {mark!r} is to split the rows; it cannot be a target or an input too.")
+    return how, mark
+
+
+def _check_targets(loss: Loss, table: Table, roles: Roles) -> None:
+    """Refuse numbers to predict that the loss has no value for."""
+    if roles.task != "regression":
+        return
+    low, high = loss.targets
+    for name in roles.targets:
+        values = table.column(name).values
+        bad = (values < low) | (values > high)
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise TableError(
+                f"Target {name!r} of {table.name} holds {values[row]:g} in row {row + 1}; the loss {loss} accepts "
+                f"numbers from {low:g} to {high:g}. Choose another loss."
+            )
 
 
 def _check_loss(loss: Loss, task: str) -> None:

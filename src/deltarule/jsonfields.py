@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
-from .errors import ModelFileError
+from deltarule.errors import ModelFileError
 
 T = TypeVar("T")
 

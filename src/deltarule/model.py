@@ -15,13 +15,16 @@ from deltarule.engines import choose
 from deltarule.errors import SettingError, TableError
 from deltarule.losses import Loss
 from deltarule.network import Network
-from deltarule.roles import missing_rows
+from deltarule.encoding.roles import missing_rows
 from deltarule.tables import read
 
 if TYPE_CHECKING:
     from deltarule.record import Record
 
 Floats = NDArray[np.float64]
+
+PARTS = ("training", "validation", "test")
+"""What the rows of a table are divided into."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,9 @@ class Model:
 
     def outputs(self, source: Any, query: str | None = None) -> tuple[Floats, list[str]]:
         """Return what the network puts out (n, n_out), in its own scale, and notes on the table's columns."""
-        X, notes = self.encoding.inputs(read(source, query))
-        return choose(self.network, self.loss).predict(self.w, X), notes
+        table = read(source, query)
+        X, notes = self.encoding.inputs(table)
+        return self._outputs(X, f"row {{}} of {table.name}"), notes
 
     def predict(self, source: Any, query: str | None = None) -> NDArray[Any]:
         """Return a number or a class for each row of a table.
@@ -149,7 +153,7 @@ class Model:
     def probabilities(self, Y: Floats) -> Floats:
         """Return the probabilities (n, classes) that outputs Y (n, n_out) stand for."""
         if self.task == "regression":
-            raise SettingError("A regression predicts numbers, not probabilities; use predict.")
+            raise SettingError("This model is a regression: it predicts numbers, which have no probabilities.")
         if self.loss.name == "squared_error":  # outputs of a network trained on squared error need not sum to 1
             Y = np.clip(Y, 0.0, 1.0)
             if self.task == "multiclass":
@@ -164,16 +168,41 @@ class Model:
         TableError
             As `predict`, and if a target column is missing or has no value in any row.
         """
-        table = read(source, query)
-        known = table.take(np.flatnonzero(~missing_rows(table.column(name) for name in self.encoding.target_names)))
-        if known.n_rows == 0:
-            raise TableError(f"No row of {table.name} has a {' and '.join(self.encoding.target_names)} to compare with.")
-        X, _ = self.encoding.inputs(known)
-        return self.score(X, self.encoding.targets(known))
+        X, T, _ = self.encoded(source, query)
+        return self.score(X, T)
+
+    def _outputs(self, X: Floats, place: str = "row {} of those with a target") -> Floats:
+        """Return what the network puts out for inputs X, all of it finite in the target's units."""
+        with np.errstate(all="ignore"):  # what overflows is found and named here
+            Y: Floats = choose(self.network, self.loss).predict(self.w, X)
+            known = np.isfinite(self.answers(Y) if self.task == "regression" else Y).reshape(len(X), -1).all(axis=1)
+        if not known.all():
+            raise TableError(
+                f"The prediction for {place.format(int(np.argmin(known)) + 1)} is too large for a number: its inputs "
+                "are too far from what the model was trained on. Correct or leave out the row."
+            )
+        return Y
+
+    def encoded(self, source: Any, query: str | None = None) -> tuple[Floats, Floats, list[str]]:
+        """Return X (n, n_in) and T (n, n_out) of the rows that have a target, and notes on the table.
+
+        Raises
+        ------
+        TableError
+            As `evaluate`.
+        """
+        table, names = read(source, query), " and ".join(self.encoding.target_names)
+        missing = missing_rows(table.column(name) for name in self.encoding.target_names)
+        if missing.all():
+            raise TableError(f"No row of {table.name} has a {names} to compare with.")
+        known = table.take(~missing)
+        X, notes = self.encoding.inputs(known)
+        left_out = [f"{missing.sum():,} of {table.n_rows:,} rows have no {names}: left out"] if missing.any() else []
+        return X, self.encoding.targets(known), [*left_out, *notes]
 
     def score(self, X: Floats, T: Floats) -> report.Scores:
         """Return scores on encoded rows X (n, n_in) and T (n, n_out)."""
-        return self.score_outputs(choose(self.network, self.loss).predict(self.w, X), T)
+        return self.score_outputs(self._outputs(X), T)
 
     def score_outputs(self, Y: Floats, T: Floats) -> report.Scores:
         """Return scores of outputs Y (n, n_out) against encoded targets T (n, n_out)."""
@@ -184,8 +213,8 @@ class Model:
         probabilities = self.probabilities(Y)
         if self.task == "multilabel":
             return report.score_labels(T, probabilities)
-        observed = T[:, 0].astype(np.intp) if self.task == "binary" else T.argmax(axis=1)
-        return report.score_classes(observed, probabilities, self._class_list())
+        codes = T[:, 0].astype(np.intp) if self.task == "binary" else T.argmax(axis=1)
+        return report.score_classes(codes, probabilities, self._class_list())
 
     def save(self, path: str | Path) -> None:
         """Write the model to one file, wholly or not at all.
@@ -207,7 +236,9 @@ class Model:
 
     def __repr__(self) -> str:
         sizes = "-".join(str(size) for size in self.network.sizes)
-        return f"<Model {', '.join(self.encoding.target_names)} by {sizes} {self.loss}, {self.network.n_weights} weights>"
+        return (
+            f"<Model {', '.join(self.encoding.target_names)} by {sizes} {self.loss}, {self.network.n_weights} weights>"
+        )
 
 
 def load(path: str | Path) -> Model:
@@ -221,4 +252,3 @@ def load(path: str | Path) -> Model:
     from deltarule import modelfile
 
     return modelfile.load(path)
-

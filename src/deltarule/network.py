@@ -165,7 +165,7 @@ def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
         given = tuple(sizes)
         whole = tuple(int(n) for n in given)
     except (TypeError, ValueError, OverflowError):
-        raise SettingError(f"The sizes were {sizes!r}; give whole numbers from inputs to outputs, as in (10, 32, 1).") from None
+        raise SettingError(f"The sizes were {sizes!r}; give whole numbers, as in (10, 32, 1).") from None
     if len(whole) < 2 or any(n < 1 or n != g for n, g in zip(whole, given, strict=True)):
         raise SettingError(f"The sizes were {given!r}; give two or more positive whole numbers, as in (10, 32, 1).")
     return whole

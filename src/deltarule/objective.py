@@ -5,6 +5,7 @@
 Checks of arrays stand here, once, at the door.
 """
 
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -142,15 +143,17 @@ class Objective:
         Raises
         ------
         InputError
-            If its shape is not (p,) or a value is not finite.
+            If its shape is not (p,) or a value is not finite or too large to square.
         """
         xp = self._xp
         made = xp.asarray(w, dtype=self.rows.X.dtype, copy=True)
         if tuple(made.shape) != (self.n_weights,):
             raise InputError(f"w has shape {tuple(made.shape)}; this network needs ({self.n_weights},).")
-        if not bool(xp.all(xp.isfinite(made))):
-            i = int(xp.argmax(xp.astype(~xp.isfinite(made), xp.int8)))
-            raise InputError(f"The weight {self.network.weight_name(i)} is not finite at the start ({float(made[i])}).")
+        fine = xp.abs(made) < _largest(xp, made)
+        if not bool(xp.all(fine)):
+            i = int(xp.argmax(xp.astype(~fine, xp.int8)))
+            what = "too large to square" if isfinite(float(made[i])) else "not finite"
+            raise InputError(f"The weight {self.network.weight_name(i)} is {what} at the start ({float(made[i]):g}).")
         return made
 
     def _weights(self, w: Array) -> Array:
@@ -192,7 +195,8 @@ def _checked_inputs(network: Network, X: Array) -> Array:
 def _checked_rows(network: Network, loss: Loss, X: Array, T: Array, s: Array | None) -> Rows:
     X = _checked_inputs(network, X)
     xp = array_namespace(X)
-    T = xp.asarray(_floating(T, "T"), dtype=X.dtype)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused as such
+        T = xp.asarray(_floating(T, "T"), dtype=X.dtype)
     if T.ndim == 1:
         T = T[:, None]
     if T.ndim != 2 or tuple(T.shape) != (X.shape[0], network.n_out):
@@ -230,21 +234,28 @@ def _floating(values: Any, name: str) -> Array:
         raise InputError(f"{name} holds {values.dtype} values; numbers are needed.") from None
 
 
+def _largest(xp: Any, A: Array) -> float:
+    """Return the number from which on squares overflow."""
+    return sqrt(float(xp.finfo(A.dtype).max))
+
+
 def _check_numbers(xp: Any, A: Array, name: str) -> None:
     """Refuse what is not finite or overflows when squared, naming the first place."""
-    limit = float(xp.finfo(A.dtype).max) ** 0.5
-    fine = xp.abs(A) < limit
+    fine = xp.abs(A) < _largest(xp, A)
     if A.shape[0] and not bool(xp.all(fine)):
         i = int(xp.argmax(xp.astype(xp.reshape(~fine, (-1,)), xp.int8)))
         row, column = divmod(i, A.shape[1])
         value = float(A[row, column])
-        what = "not a finite number" if not np.isfinite(value) else "too large to square"
+        what = "too large to square" if isfinite(value) else "not a finite number"
         raise InputError(f"{name}[{row}, {column}] is {value:g}, {what}; remove or rescale it.")
 
 
 def _check_targets(xp: Any, loss: Loss, T: Array) -> None:
     low, high = loss.targets
-    if bool(xp.any(T < low)) or bool(xp.any(T > high)):
-        raise InputError(f"The loss {loss} accepts targets from {low:g} to {high:g}; T goes from {float(xp.min(T)):g} to {float(xp.max(T)):g}.")
+    smallest, largest = float(xp.min(T)), float(xp.max(T))
+    if not low <= smallest <= largest <= high:
+        raise InputError(
+            f"The loss {loss} accepts targets from {low:g} to {high:g}; T goes from {smallest:g} to {largest:g}."
+        )
     if loss.name == "cross_entropy" and bool(xp.any(xp.abs(xp.sum(T, axis=1) - 1) > 1e-4)):
         raise InputError("The loss cross_entropy needs targets that sum to 1 in every row, one column a class.")

@@ -1,6 +1,6 @@
 """What to do with a table when the user has not said: hidden layer, method, penalties, limits.
 
-The choices were measured on small and large tables; docs/explain/architecture.md says how.
+docs/explain/architecture.md gives the reasons, and a way to compare other choices.
 """
 
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def make(
     settings : dict, optional
         Settings of the method, when it is given by name.
     l2 : "auto" or float
-        The penalty, or several values tried on the validation rows.
+        The penalty; ``auto`` stands for several values, of which the validation rows choose one.
     max_steps : int, optional
         Steps at most (epochs for online training).
     max_seconds : float, optional
@@ -98,6 +98,9 @@ def make(
 
 
 def _method(n_rows: int, method: Any, settings: dict[str, Any], seed: int) -> tuple[Method, int, int]:
+    if settings and not isinstance(method, str):
+        given = ", ".join(settings)
+        raise SettingError(f"The settings {given} are for a method given by name; set them in the object.")
     if method == "auto":
         method = "conjugate_gradient" if n_rows <= BATCH_ROWS else "adam"
         if method == "adam":

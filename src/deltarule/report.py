@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.encoding.targets import DECIDED
+
 Floats = NDArray[np.float64]
 
 SMALLEST_PROBABILITY = 1e-15
@@ -30,17 +32,8 @@ class Regression:
     rmse: float
     mae: float
 
-    @property
-    def headline(self) -> tuple[str, float]:
-        """The score to look at first."""
-        return "R²", self.r2
-
-    def lines(self) -> list[tuple[str, float]]:
-        """Return names and values, as reports show them."""
-        return [("R²", self.r2), ("RMSE", self.rmse), ("MAE", self.mae)]
-
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers for JSON, None for NaN."""
+        """Return plain numbers for JSON, None for what is undefined."""
         return {name: _plain(value) for name, value in vars(self).items()}
 
 
@@ -68,19 +61,6 @@ class Classification:
     classes: list[Any]
     confusion: list[list[int]]
 
-    @property
-    def headline(self) -> tuple[str, float]:
-        """The score to look at first."""
-        return "accuracy", self.accuracy
-
-    def lines(self) -> list[tuple[str, float]]:
-        """Return names and values, as reports show them."""
-        return [
-            ("accuracy", self.accuracy),
-            ("balanced accuracy", self.balanced_accuracy),
-            ("log loss", self.log_loss),
-        ]
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and lists for JSON."""
         return {name: _plain(value) if isinstance(value, float) else value for name, value in vars(self).items()}
@@ -104,15 +84,6 @@ class MultiLabel:
     accuracy: float
     log_loss: float
 
-    @property
-    def headline(self) -> tuple[str, float]:
-        """The score to look at first."""
-        return "exact match", self.exact
-
-    def lines(self) -> list[tuple[str, float]]:
-        """Return names and values, as reports show them."""
-        return [("exact match", self.exact), ("label accuracy", self.accuracy), ("log loss", self.log_loss)]
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers for JSON."""
         return {name: _plain(value) for name, value in vars(self).items()}
@@ -126,9 +97,9 @@ def score_regression(observed: Floats, predicted: Floats) -> Regression:
     error = predicted - observed
     square = np.mean(error**2, axis=0)
     variance = np.var(observed, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         r2 = np.where(variance > 0, 1 - square / variance, np.nan)
-    return Regression(float(np.mean(r2)), float(np.sqrt(np.mean(square))), float(np.mean(np.abs(error))))
+    return Regression(float(np.mean(r2)), float(np.mean(np.sqrt(square))), float(np.mean(np.abs(error))))
 
 
 def score_classes(observed: NDArray[np.intp], probabilities: Floats, classes: list[Any]) -> Classification:
@@ -150,12 +121,10 @@ def score_classes(observed: NDArray[np.intp], probabilities: Floats, classes: li
 
 def score_labels(observed: Floats, probabilities: Floats) -> MultiLabel:
     """Score label probabilities (n, k) against observed labels (n, k) of 0 and 1."""
-    right = (probabilities >= 0.5) == (observed >= 0.5)
-    given = np.clip(np.where(observed >= 0.5, probabilities, 1 - probabilities), SMALLEST_PROBABILITY, 1.0)
-    return MultiLabel(
-        float(np.mean(right.all(axis=1))), float(np.mean(right)), float(-np.mean(np.log(given)))
-    )
+    right = (probabilities > DECIDED) == (observed > DECIDED)
+    given = np.clip(np.where(observed > DECIDED, probabilities, 1 - probabilities), SMALLEST_PROBABILITY, 1.0)
+    return MultiLabel(float(np.mean(right.all(axis=1))), float(np.mean(right)), float(-np.mean(np.log(given))))
 
 
 def _plain(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return float(value) if np.isfinite(value) else None

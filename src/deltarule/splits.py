@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import SettingError, TableError, unknown
+from deltarule.errors import SettingError, TableError, unknown
 
 Rows = NDArray[np.intp]
 
@@ -138,14 +138,10 @@ def _stratified(order: Rows, labels: Any, fractions: tuple[float, float, float])
 def _by_column(column: NDArray[Any] | Sequence[Any] | None, n_rows: int) -> Split:
     """Return the split that a column spells out."""
     if column is None:
-        raise SettingError(
-            "A split by column needs the column: name one that holds train, validation or test."
-        )
+        raise SettingError("A split by column needs the column: name one that holds train, validation or test.")
     words = np.asarray(column, dtype=object)
     if words.shape != (n_rows,):
-        raise SettingError(
-            f"The column of the split has shape {words.shape}; one value for each of {n_rows} rows."
-        )
+        raise SettingError(f"The column of the split has shape {words.shape}; one value for each of {n_rows} rows.")
     codes = np.array([_PARTS.get(str(word).strip().casefold(), -1) for word in words])
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))

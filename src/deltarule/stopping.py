@@ -31,9 +31,9 @@ StopRule = Callable[[Sequence[Record]], Reason | None]
 
 
 def _check(name: str, value: float, low: float, *, above: bool = False) -> None:
-    wrong = not isinstance(value, int | float) or not isfinite(value) or value < low or (above and value == low)
-    if wrong:
-        raise SettingError(f"{name} was {value!r}; it is a number {'above' if above else 'from'} {low:g}{'' if above else ' up'}.")
+    if not isinstance(value, int | float) or not isfinite(value) or value < low or (above and value == low):
+        accepted = f"above {low:g}" if above else f"from {low:g} up"
+        raise SettingError(f"{name} was {value!r}; it is a number {accepted}.")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What people see in a terminal: the progress bar, the report after training, tables of predictions.
+"""What people see in a terminal: the progress bar, the report after training, the list of methods.
 
 Progress goes to stderr, results to stdout. Only cli.py uses this.
 """
@@ -6,60 +6,104 @@ Progress goes to stderr, results to stdout. Only cli.py uses this.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
     from deltarule.fitting import Progress
+    from deltarule.methods.table import Row
     from deltarule.model import Model
 
 REFRESH_SECONDS = 0.1
+LINE_SECONDS = 10.0
+"""How often progress is told where stderr is no terminal, as in a log."""
+WIDEST = 100
+"""Running text is not wider, however wide the terminal is."""
 WIDEST_CONFUSION = 12
 """A confusion table of more classes is not printed; `--json` has it."""
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+NAMES = {
+    "r2": "R²",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "log_loss": "log loss",
+    "exact": "every label right",
+}
+"""What scores are called."""
+IN_UNITS = ("rmse", "mae")
+"""Scores in the target's units, which can be large or small; the others have four decimals."""
 
 
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Yield an observer that draws a bar with loss, validation loss and time left on stderr, or None."""
+    """Yield an observer that shows loss, validation loss and time left on stderr, or None."""
     if quiet:
         yield None
-        return
+    elif not sys.stderr.isatty():
+        yield _lines()
+    else:
+        with _bar() as draw:
+            yield draw
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = (
-        TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[figures]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}"), BarColumn(bar_width=30),
+        TextColumn("{task.fields[figures]}", markup=False), TimeRemainingColumn(),
     )  # fmt: skip
-    with Bar(*columns, console=err, transient=not sys.stderr.isatty(), refresh_per_second=5) as bar:
-        task = bar.add_task("training", total=None, figures="")
-        drawn = 0.0
+    with Bar(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bar:
+        task = bar.add_task("reading", total=None, figures="")
+        drawn = -REFRESH_SECONDS
 
         def draw(progress: Progress) -> None:
             nonlocal drawn
-            record = progress.record
-            if record.seconds - drawn < REFRESH_SECONDS and record.step:
-                return
-            drawn = record.seconds
-            checked = "" if record.validation_loss is None else f"  validation {record.validation_loss:.4g}"
-            bar.update(
-                task,
-                description=f"run {progress.run + 1}/{progress.runs}" if progress.runs > 1 else "training",
-                total=progress.max_steps * progress.runs,
-                completed=progress.run * progress.max_steps + record.step,
-                figures=f"step {record.step}  loss {record.loss:.4g}{checked}",
-            )
+            now = perf_counter()
+            if now - drawn >= REFRESH_SECONDS:
+                drawn = now
+                bar.update(
+                    task,
+                    description=_run(progress),
+                    total=progress.max_steps * progress.runs,
+                    completed=progress.run * progress.max_steps + progress.record.step,
+                    figures=_figures(progress),
+                )
 
         yield draw
-        bar.update(task, completed=1, total=1)
+
+
+def _lines() -> Callable[[Progress], None]:
+    told = perf_counter()
+
+    def tell(progress: Progress) -> None:
+        nonlocal told
+        now = perf_counter()
+        if now - told >= LINE_SECONDS:
+            told = now
+            click.echo(f"{_run(progress)}  {_figures(progress)}", err=True)
+
+    return tell
+
+
+def _run(progress: Progress) -> str:
+    return f"run {progress.run + 1}/{progress.runs}" if progress.runs > 1 else "training"
+
+
+def _figures(progress: Progress) -> str:
+    record = progress.record
+    checked = "" if record.validation_loss is None else f"  validation {record.validation_loss:.4g}"
+    return f"step {record.step}  loss {record.loss:.4g}{checked}"
 
 
 def print_model(model: Model) -> None:
@@ -67,70 +111,89 @@ def print_model(model: Model) -> None:
     about = model.training
     names = [activation.name for activation in model.network.activations]
     shape = " - ".join(str(size) for size in model.network.sizes)
-    rows = ", ".join(f"{count:,} {part}" for part, count in about.rows.items())
+    n_columns = len(model.encoding.columns)
     facts = [
         ("target", ", ".join(model.encoding.target_names) + f" ({model.task})"),
-        ("inputs", f"{len(model.encoding.columns)} columns as {model.network.n_in} numbers"),
+        ("inputs", f"{n_columns} column{'s' if n_columns > 1 else ''} as {model.network.n_in} numbers"),
         ("network", f"{shape}, {' '.join(names)}, {model.network.n_weights:,} weights"),
         ("loss", f"{model.loss}, l2 {about.l2:g}"),
-        ("method", f"{about.method}, {about.steps:,} steps, {about.seconds:.2f} s, seed {about.seed}"),
-        ("rows", rows),
+        ("method", f"{about.method}, step {about.steps:,} kept, {about.seconds:.2f} s, seed {about.seed}"),
+        ("rows", ", ".join(f"{count:,} {part}" for part, count in about.rows.items())),
         ("ended", about.reason),
+        *(("note", note) for note in about.notes),
     ]
-    grid = Table.grid(padding=(0, 2))
     for name, value in facts:
-        grid.add_row(name, escape(value))
-    out.print(grid)
-    for note in about.notes:
-        out.print(f"note  {escape(note)}")
+        _print_wrapped(value, f"{name:9}", " " * 9)
 
 
 def print_training(model: Model) -> None:
     """Print the scores on rows held out, on training rows, and of the baseline."""
-    held_out = next(iter(model.training.scores))
-    scores = {
-        f"{held_out} rows": model.training.scores[held_out],
-        "training rows": model.training.scores["training"],
+    scores = model.training.scores
+    held_out = next(part for part in scores if part != "training")
+    columns = {
+        f"{held_out} rows": scores[held_out],
+        "training rows": scores["training"],
         "baseline": model.training.baseline,
     }
-    print_scores(scores)
+    print_scores(columns)
     guess = "the training mean" if model.task == "regression" else "the commonest class, with the classes' shares"
-    out.print(f"baseline: always {guess}, on the {held_out} rows")
-    print_confusion(model.training.scores[held_out])
+    click.echo(f"baseline: always {guess}, on the {held_out} rows")
+    print_confusion(scores[held_out])
 
 
 def print_scores(columns: dict[str, dict[str, Any]]) -> None:
     """Print scores side by side."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("score")
-    for title in columns:
-        table.add_column(title, justify="right")
     names = [name for name, value in next(iter(columns.values())).items() if not isinstance(value, list)]
-    for name in names:
-        values = [column[name] for column in columns.values()]
-        table.add_row(name.replace("_", " "), *("undefined" if value is None else f"{value:.4g}" for value in values))
-    out.print(table)
+    rows = [[NAMES[name], *(_score(name, column[name]) for column in columns.values())] for name in names]
+    _print_table(["score", *columns], rows)
 
 
 def print_confusion(scores: dict[str, Any]) -> None:
     """Print observed against predicted classes, if there are few."""
-    classes = scores.get("classes")
+    classes = [str(label) for label in scores.get("classes", [])]
     if not classes or len(classes) > WIDEST_CONFUSION:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold", title="observed \\ predicted", title_justify="left")
-    table.add_column("")
-    for label in classes:
-        table.add_column(escape(str(label)), justify="right")
-    for label, row in zip(classes, scores["confusion"], strict=True):
-        table.add_row(escape(str(label)), *(str(count) for count in row))
-    out.print(table)
+    click.echo("\nobserved \\ predicted")
+    rows = zip(classes, scores["confusion"], strict=True)
+    _print_table(["", *classes], [[label, *map(str, counts)] for label, counts in rows])
 
 
-def print_rows(header: list[str], rows: list[list[str]]) -> None:
-    """Print a plain table."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in header:
-        table.add_column(escape(name))
+def print_methods(rows: Iterable[Row]) -> None:
+    """Print each method with its settings and other names."""
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    out.print(table)
+        click.echo(row.name)
+        _print_wrapped(row.summary, "  ")
+        settings = ", ".join(f"{name}={_typed(value)}" for name, value in row.settings.items())
+        _print_wrapped(f"settings: {settings}", "  ", " " * 12)
+        _print_wrapped(f"also: {', '.join(row.aliases)}", "  ", " " * 8)
+        click.echo()
+
+
+def _typed(value: object) -> str:
+    """Return a setting as one would type it after --set."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _score(name: str, value: float | None) -> str:
+    if value is None:
+        return "undefined"
+    return f"{value:.4g}" if name in IN_UNITS else f"{round(value, 4) + 0.0:.4f}"  # + 0.0: no -0.0000
+
+
+def _print_table(header: list[str], rows: list[list[str]]) -> None:
+    """Print a table, the first column to the left, the others to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, name in enumerate(header):
+        table.add_column(name, justify="right" if i else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out = Console(markup=False, emoji=False, highlight=False)
+    with out.capture() as captured:
+        out.print(table)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _print_wrapped(text: str, first: str = "", rest: str | None = None) -> None:
+    width = min(WIDEST, Console().width)
+    indent = first if rest is None else rest
+    click.echo(textwrap.fill(text, width, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False))

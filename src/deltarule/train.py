@@ -5,22 +5,26 @@ Progress bars, early stopping, checkpoints and recordings are consumers of what 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from functools import partial
+from math import inf, isfinite, isnan
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from deltarule import methods
 from deltarule.divergence import is_finite, locate
 from deltarule.errors import SettingError
-from deltarule.methods import Method, State
+from deltarule.methods import State
 from deltarule.objective import Objective
 from deltarule.record import Record
 from deltarule.special import Array
 from deltarule.stopping import MaxSteps, MinGrad, Reason, StopRule
 
 DEFAULT_STOP: tuple[StopRule, ...] = (MaxSteps(1000), MinGrad())
+_QUIET = partial(np.errstate, over="ignore", invalid="ignore")
+"""Overflow on the way is no news: a step that ends non-finite is named, and a line search steps back from one."""
 Observer = Callable[[Record], object]
 """Told each record; returning True stops the run."""
 
@@ -117,10 +121,12 @@ def steps(objective: Any, w: Array, method: Any = "conjugate_gradient", state: A
     methods.check_needs(method, objective)
     if state is None:
         start = objective.weights(w) if callable(getattr(objective, "weights", None)) else w
-        state = method.start(objective, start)
+        with _QUIET():
+            state = method.start(objective, start)
     yield state
     while True:
-        state = method.step(objective, state)
+        with _QUIET():
+            state = method.step(objective, state)
         yield state
 
 
@@ -163,17 +169,19 @@ def train(
     SettingError, InputError
         As `steps`.
     """
-    if isinstance(stop, str) or not all(callable(rule) for rule in stop):
+    if not isinstance(stop, Sequence) or not all(callable(rule) for rule in stop):
         raise SettingError(f"stop was {stop!r}; give a list of stop rules such as [stopping.MaxSteps(200)].")
     method, counted = methods.get(method), Counted(objective)
     run = _Run(counted, validation)
     last = None
     for following in steps(counted, w, method, state):
         if not is_finite(following):
-            what = locate(objective, method, last, following) if last is not None else _bad_start(following)
+            with _QUIET():
+                what = _bad_start(following) if last is None else locate(objective, method, last, following)
             return run.end(last if last is not None else following, Reason.NON_FINITE, what)
         last = following
-        record = run.add(last)
+        with _QUIET():
+            record = run.add(last)
         stopped = observe is not None and observe(record) is True
         reason = next((found for rule in stop if (found := rule(run.history)) is not None), None)
         if last.stuck:
@@ -199,7 +207,8 @@ class _Run:
         checked = None if self.validation is None else self.validation.value(state.w)
         score = state.loss if checked is None else checked
         if score < self.best_score or self.best_w is None:
-            self.best_w, self.best_score, self.best_step = state.w, score, step
+            self.best_w, self.best_step = state.w, step
+            self.best_score = inf if isnan(score) else score  # after a NaN everything is better
         grad = getattr(state, "grad", None)
         record = Record(
             step, self.counted.passes, perf_counter() - self.started, float(state.loss), checked,

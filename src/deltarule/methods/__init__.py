@@ -98,8 +98,10 @@ def get(method: Any, **settings: Any) -> Method:
     0.9
     """
     if not isinstance(method, str):
-        if not callable(getattr(method, "step", None)):
+        if isinstance(method, type) or not callable(getattr(method, "step", None)):
             raise unknown("method", method, [*METHODS, *ALIASES])
+        if settings:
+            raise SettingError(f"{method!r} has its settings already; give {', '.join(settings)} when it is made.")
         return method  # type: ignore[no-any-return]
     name, preset = ALIASES.get(method, (method, {}))
     if name not in METHODS:

@@ -5,12 +5,12 @@
 β by Fletcher-Reeves (1964), Polak-Ribière (1969, never below 0), Hestenes-Stiefel (1952), Dai-Yuan (1999) or
 Hager-Zhang (2005), or any function of (g, g_before, d_before). The direction starts afresh from −g when it does not
 descend, when a search finds nothing along it, and when successive gradients are far from orthogonal (Powell 1977:
-|g · g_before| ≥ 0.2 g · g). MATLAB's ``traincgf`` and ``traincgp``.
+``|g · g_before| ≥ 0.2 g · g``). MATLAB's ``traincgf`` and ``traincgp``.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, sqrt
 from typing import Any, NamedTuple
 
 from deltarule.errors import SettingError, unknown
@@ -52,7 +52,7 @@ def hager_zhang(g: Array, g0: Array, d: Array) -> float:
     y = g - g0
     dy = float(d @ y)
     beta = (float(y @ g) - 2 * float(d @ g) * float(y @ y) / dy) / dy
-    lengths = float(d @ d) ** 0.5 * min(HAGER_ZHANG_ETA, float(g0 @ g0) ** 0.5)
+    lengths = sqrt(float(d @ d)) * min(HAGER_ZHANG_ETA, sqrt(float(g0 @ g0)))
     return max(beta, -1 / lengths)
 
 
@@ -159,5 +159,5 @@ class ConjugateGradient:
 def _first_step(s: ConjugateGradientState, slope: float) -> float:
     """Return the step that repeats the last first-order change (Nocedal and Wright 2006, section 3.5)."""
     if s.step_length == 0:
-        return min(1.0, 1 / float(s.direction @ s.direction) ** 0.5)
+        return min(1.0, 1 / sqrt(float(s.direction @ s.direction)))
     return s.step_length * min(10.0, max(0.1, s.slope / slope))

@@ -13,6 +13,7 @@ which anything is non-finite only ever shortens the step: it is never returned.
 
 from dataclasses import dataclass
 from math import isfinite, sqrt
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from deltarule.errors import SettingError
@@ -22,6 +23,8 @@ EXPAND = 10.0
 """At most how many times longer the next trial is while no bracket is known."""
 HIDDEN = 1e-6
 """Share of φ below which rounding may hide a descent (Hager and Zhang 2005, ε in section 4)."""
+ROUNDING = 1e-15
+"""Share of φ that is rounding: two values no further apart are ordered by their slopes alone."""
 INSIDE = 0.1
 """How far from the ends of a bracket a trial stays, as a share of its width."""
 
@@ -67,7 +70,7 @@ class StrongWolfe:
     def __post_init__(self) -> None:
         if not 0 < self.c1 < self.c2 < 1:
             raise SettingError(f"c1 and c2 were {self.c1!r} and {self.c2!r}; 0 < c1 < c2 < 1 is needed.")
-        if not isinstance(self.max_trials, int) or self.max_trials < 1:
+        if not isinstance(self.max_trials, Integral) or self.max_trials < 1:
             raise SettingError(f"max_trials was {self.max_trials!r}; it is a whole number from 1 up.")
 
     def __call__(
@@ -88,7 +91,7 @@ class StrongWolfe:
             descends = self._descends(start, trial)
             if descends and abs(trial.slope) <= -self.c2 * start.slope:
                 return Found(trial, True)
-            if not descends or trial.loss > low.loss:
+            if not descends or trial.loss > low.loss + ROUNDING * abs(low.loss):
                 high = trial
             else:
                 low, high = trial, _other_end(low, high, trial)

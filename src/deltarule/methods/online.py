@@ -5,10 +5,11 @@ anew for each epoch, as a function of (seed, epoch) alone, so a run can go on fr
 batch_size k > 1 an update takes the mean over k rows (mini-batches). The rule may add momentum or scale each weight's
 step; the schedule moves η from epoch to epoch.
 
-Widrow and Hoff 1960 for one layer, Rumelhart, Hinton and Williams 1986 for any number; MATLAB's ``adapt`` and ``trains``.
+Widrow and Hoff 1960 for one layer, Rumelhart, Hinton and Williams 1986 for any number; MATLAB's ``adapt``, ``trains``.
 """
 
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from deltarule.errors import SettingError
@@ -27,7 +28,7 @@ class OnlineState(NamedTuple):
     epoch: int
     row: int
     memory: Array
-    count: int
+    updates: int
     total: float
     pace: Pace
 
@@ -71,12 +72,12 @@ class Online:
     needs = ("value", "epoch")
 
     def __post_init__(self) -> None:
-        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+        if not isinstance(self.batch_size, Integral) or self.batch_size < 1:
             raise SettingError(f"batch_size was {self.batch_size!r}; it is a whole number from 1 up.")
         rows = self.rows_per_step
-        if rows is not None and (not isinstance(rows, int) or rows < 1 or rows % self.batch_size):
-            raise SettingError(f"rows_per_step was {rows!r}; it is a positive multiple of batch_size {self.batch_size}.")
-        if not isinstance(self.seed, int) or self.seed < 0:
+        if rows is not None and (not isinstance(rows, Integral) or rows < 1 or rows % self.batch_size):
+            raise SettingError(f"rows_per_step was {rows!r}; it is a multiple of batch_size {self.batch_size}.")
+        if not isinstance(self.seed, Integral) or self.seed < 0:
             raise SettingError(f"seed was {self.seed!r}; it is a whole number from 0 up.")
         object.__setattr__(self, "rule", rules.get(self.rule))
         object.__setattr__(self, "schedule", schedules.get(self.learning_rate))
@@ -93,7 +94,7 @@ class Online:
         order = objective.order(self.seed, s.epoch, self.shuffle)[s.row : stop]
         rate = s.pace.factor * self.schedule.at(s.epoch + s.row / n)
         update = Update(self.rule, rate, self.batch_size, 0.0)
-        w, memory, count, total = objective.epoch(s.w, s.memory, s.count, order, update)
+        w, memory, count, total = objective.epoch(s.w, s.memory, s.updates, order, update)
         total = total + s.total
         loss = total / stop + objective.penalty(w)
         if stop < n:

@@ -12,7 +12,6 @@ g is the gradient of the loss, so −g is the product δ · f′(e) · input of 
 
 from dataclasses import dataclass, fields
 from math import isfinite, sqrt
-from numbers import Real
 from typing import Any
 
 from deltarule.errors import SettingError, unknown
@@ -24,8 +23,8 @@ def _check(rule: Any, low: float = 0.0, high: float = 1.0) -> None:
         value = getattr(rule, setting.name)
         top = float("inf") if setting.name == "epsilon" else high
         if setting.name == "epsilon" and value == 0:
-            raise SettingError(f"epsilon of {rule.name} was 0; it is above 0, or a gradient of 0 would be divided by 0.")
-        if not (isinstance(value, Real) and isfinite(value) and low <= value < top):
+            raise SettingError(f"epsilon of {rule.name} was 0; it must be above 0, lest 0 be divided by 0.")
+        if not (isinstance(value, int | float) and isfinite(value) and low <= value < top):
             raise SettingError(
                 f"{setting.name} of {rule.name} was {value!r}; it is a number from {low:g} to below {top:g}."
             )

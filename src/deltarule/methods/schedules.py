@@ -69,7 +69,7 @@ class InverseScaling(Schedule):
 
     def at(self, epoch: float) -> float:
         """Return the rate when so many epochs have passed."""
-        return self.rate / (1 + epoch) ** self.power
+        return float(self.rate / (1 + epoch) ** self.power)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class StepDecay(Schedule):
 
     def at(self, epoch: float) -> float:
         """Return the rate when so many epochs have passed."""
-        return self.rate * self.factor ** (epoch // self.every)
+        return float(self.rate * self.factor ** (epoch // self.every))
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class StartLarge(Schedule):
 
 @dataclass(frozen=True)
 class StartSmall(Schedule):
-    """Start small, grow, decrease at the end: from start · η in a line to η halfway, held to 80 %, then down to end · η.
+    """Start small, grow, decrease at the end: from start · η in a line to η halfway, held to 80 %, down to end · η.
 
     The second plan of the AGH page (2004), which gives the shape and no numbers.
     """
@@ -234,6 +234,8 @@ def get(schedule: str | Schedule | float, rate: float | None = None) -> Schedule
             raise unknown("schedule", schedule, SCHEDULES)
         made = SCHEDULES[schedule]
         return made() if rate is None else made(rate)  # type: ignore[call-arg]  # every schedule takes a rate first
+    if isinstance(schedule, type) or not callable(getattr(schedule, "at", None)):
+        raise unknown("schedule", schedule, SCHEDULES)
     return schedule
 
 

@@ -1,0 +1,54 @@
+"""Timing several ways of doing the same work in turn, so that a change of the machine's speed hits all alike."""
+
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from statistics import median
+from time import perf_counter
+
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+
+def one_thread() -> None:
+    """Hold BLAS and OpenMP to one thread; to be called before NumPy is imported."""
+    os.environ.update(ONE_THREAD)
+
+
+def race(ways: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Return the seconds of each way, one number a repeat, after one repeat that is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats + 1):
+        for name, work in ways.items():
+            start = perf_counter()
+            work()
+            if repeat:
+                seconds[name].append(perf_counter() - start)
+    return seconds
+
+
+def ratio(slower: list[float], faster: list[float]) -> float:
+    """Return the median over repeats of slower / faster, pair by pair."""
+    return median(a / b for a, b in zip(slower, faster, strict=True))
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    model = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo") as lines:
+            model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def versions(*packages: str) -> str:
+    """Return the packages with their versions."""
+    return ", ".join(f"{name} {version(name)}" for name in packages)
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,50 @@
+"""Fixtures that run over the tables: a new activation, loss, method or engine is tested by existing."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from deltarule.activations import ACTIVATIONS
+from deltarule.engines.array import ArrayEngine
+from deltarule.losses import LOSSES
+from deltarule.methods import METHODS
+from deltarule.methods.conjugate_gradient import BETAS
+from deltarule.methods.rules import RULES
+from deltarule.methods.schedules import SCHEDULES
+from problems import SURFACES, TABLES
+
+ENGINES = [ArrayEngine]
+"""Classes constructed as Engine(network, loss)."""
+
+PAIRS = [
+    (activation, loss)
+    for loss, row in LOSSES.items()
+    for activation in ACTIVATIONS
+    if not row.accepts or activation in row.accepts
+]
+
+
+def label(value: Any) -> str:
+    """Return what a case is called in pytest's output."""
+    for name in (getattr(value, "name", None), getattr(value, "__name__", None)):
+        if isinstance(name, str):
+            return name
+    return "-".join(value) if isinstance(value, tuple) else str(value)
+
+
+def over(name: str, rows: Iterable[Any]) -> Any:
+    """Return a fixture of that name with a case for each row of a table."""
+    return pytest.fixture(params=list(rows), ids=label, name=name)(lambda request: request.param)
+
+
+engine_fixture = over("engine", ENGINES)
+activation_fixture = over("activation", ACTIVATIONS.values())
+loss_fixture = over("loss", LOSSES.values())
+pair_fixture = over("pair", PAIRS)
+method_fixture = over("method_name", METHODS)
+rule_fixture = over("rule", RULES)
+schedule_fixture = over("schedule", SCHEDULES.values())
+beta_fixture = over("beta", BETAS)
+surface_fixture = over("surface", SURFACES)
+problem_fixture = over("problem", TABLES)
