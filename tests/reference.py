@@ -60,10 +60,6 @@ def density(c, e):
     return c.exp(-e * e / 2) / c.sqrt(2 * mpmath.pi if c is EXACT else 2 * math.pi)
 
 
-def hard_tanh(c, e):
-    return e if -1 < e.real <= 1 else 0 * e + math.copysign(1, e.real)
-
-
 def elu(c, e, scale, alpha):
     return scale * (e if e.real > 0 else alpha * (c.exp(e) - 1))
 
@@ -78,7 +74,7 @@ ACTIVATIONS = {
     "logistic": (logistic, logistic_slope),
     "tanh": (lambda c, e: c.tanh(e), lambda c, e: 1 / c.cosh(e) ** 2),
     "softsign": (lambda c, e: e / (1 + size(e)), lambda c, e: 1 / (1 + size(e)) ** 2),
-    "hard_tanh": (hard_tanh, lambda c, e: 1 if -1 < e.real <= 1 else 0),
+    "hard_tanh": (lambda c, e: e if -1 < e.real <= 1 else 0 * e + sign(e), lambda c, e: 1 if -1 < e.real <= 1 else 0),
     "relu": (lambda c, e: e if e.real > 0 else 0 * e, lambda c, e: 1 if e.real > 0 else 0),
     "leaky_relu": (lambda c, e: e if e.real > 0 else 0.01 * e, lambda c, e: 1 if e.real > 0 else 0.01),
     "elu": (lambda c, e: elu(c, e, 1, 1), lambda c, e: elu_slope(c, e, 1, 1)),

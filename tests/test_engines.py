@@ -1,5 +1,7 @@
 """Every engine computes what the plain loops of reference.py compute, within a bound from rounding alone."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -151,6 +153,18 @@ def test_many_rows_pass_through_many_blocks(engine):
     assert outputs.shape == (10_001, 1)
     last = made.predict(case.w, case.rows.X[-1:])[0]
     assert abs(outputs[-1] - last) <= case.roundings() * case.unit()  # tanh: no output exceeds 1
+
+
+def test_memory_beyond_the_data_is_bounded_by_a_block(engine):
+    """A block's activations, slopes and signals are some dozen arrays of half a MiB, whatever the number of rows."""
+    network, rng = Network((10, 32, 1)), np.random.default_rng(0)
+    rows = Rows(rng.normal(size=(100_000, 10)), rng.normal(size=(100_000, 1)))
+    made, w = engine(network, LOSSES["squared_error"]), network.initial_weights(0)
+    tracemalloc.start()
+    made.value_grad(w, rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
 
 
 def test_inputs_are_left_as_they_are(engine):

@@ -35,6 +35,8 @@ def with_slope(case, layer, df):
 
 
 SMOOTH = [name for name in ACTIVATIONS if name not in ("identity", "softmax")]
+SAME_AT_Y = ("relu", "leaky_relu", "hard_tanh")
+"""For these the fault is none: the slope at y is that at e."""
 CASE = {"sizes": (2, 4, 2), "n": 6}
 
 
@@ -50,14 +52,15 @@ def test_slope_left_out(name, layer):
 
 
 @pytest.mark.parametrize("layer", [0, 1], ids=["hidden", "output"])
-@pytest.mark.parametrize("name", [name for name in SMOOTH if name not in ("relu", "leaky_relu", "hard_tanh")])
+@pytest.mark.parametrize("name", [name for name in SMOOTH if name not in SAME_AT_Y])
 def test_slope_at_the_output_instead_of_the_input(name, layer):
-    """φ′(out) for φ′(net). For relu and its kin it is the same: the slope at y is that at e."""
+    """φ′(out) for φ′(net)."""
     row, case = ACTIVATIONS[name], make_case(name, **CASE)
     engine = with_slope(case, layer, lambda xp, e, y: row.df(xp, y, row.f(xp, y)))
     refuses(check_gradient, engine, case)
     refuses(check_differences, engine, case)
-    refuses(check_epoch, engine, case, rate=1e-3)  # exp(exp(e)) explodes at more
+    if name != "exponential":  # where exp(exp(e)) overflows in an epoch
+        refuses(check_epoch, engine, case)
 
 
 class UpdatesTooEarly(ArrayEngine):

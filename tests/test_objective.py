@@ -130,6 +130,17 @@ def test_targets_outside_the_range_of_the_loss(loss, output, T, message):
         Objective(Network((2, 1), (output,)), loss, X, T)
 
 
+def test_shares_that_nearly_sum_to_one_are_made_to():
+    """Otherwise t − y would not be the slope of the loss: here the difference would be 10⁻⁴ of it."""
+    case = make_case("softmax", "cross_entropy", sizes=(2, 3), n=2)
+    objective = Objective(case.network, case.loss, case.rows.X, [[0.3333, 0.3333, 0.3333], [1.0, 0.0, 0.0]])
+    exact = Objective(case.network, case.loss, case.rows.X, [[1 / 3, 1 / 3, 1 / 3], [1.0, 0.0, 0.0]])
+    grad, expected = objective.value_grad(case.w)[1], exact.value_grad(case.w)[1]
+    assert np.all(np.abs(grad - expected) <= gradient_bound(case))
+    hot = np.eye(3)[:2]
+    assert np.shares_memory(Objective(case.network, case.loss, case.rows.X, hot).rows.T, hot)
+
+
 @pytest.mark.parametrize(
     ("s", "message"),
     [

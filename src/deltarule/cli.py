@@ -210,7 +210,7 @@ def info(model: str, as_json: bool) -> None:
 def main() -> None:
     """Run the command line and exit with its status."""
     try:
-        deltarule(standalone_mode=False)
+        deltarule(prog_name="deltarule", standalone_mode=False)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.Abort:

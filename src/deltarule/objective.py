@@ -6,6 +6,7 @@ Checks of arrays stand here, once, at the door.
 """
 
 from math import isfinite, sqrt
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from deltarule.losses import Loss
 from deltarule.network import Network
 from deltarule.special import Array
 from deltarule.update import Update
+
+NEARLY = 1e-4
+"""By how much the targets of a row may miss the sum 1, as shares written with a few digits do."""
 
 
 class Objective:
@@ -120,6 +124,10 @@ class Objective:
         """
         return self.engine.epoch(w, memory, count, self.rows, order, update._replace(l2=self.l2))
 
+    def working(self) -> AbstractContextManager[object]:
+        """Return a context for a run of many calls; see `deltarule.engines.Engine.working`."""
+        return self.engine.working()
+
     def penalty(self, w: Array) -> float:
         """Return ½ · l2 · Σ W²."""
         if not self.l2:
@@ -205,6 +213,8 @@ def _checked_rows(network: Network, loss: Loss, X: Array, T: Array, s: Array | N
         raise InputError("There are no rows; give at least one.")
     _check_numbers(xp, T, "T")
     _check_targets(xp, loss, T)
+    if loss.name == "cross_entropy":
+        T = _summing_to_one(xp, T)
     if s is None:
         return Rows(X, T)
     s = xp.asarray(s, dtype=X.dtype)
@@ -234,6 +244,12 @@ def _floating(values: Any, name: str) -> Array:
         raise InputError(f"{name} holds {values.dtype} values; numbers are needed.") from None
 
 
+def _summing_to_one(xp: Any, T: Array) -> Array:
+    """Return targets whose rows sum to 1 but for rounding: only then is t − y the slope of the cross-entropy."""
+    sums = xp.sum(T, axis=1, keepdims=True)
+    return T if bool(xp.all(sums == 1)) else T / sums
+
+
 def _largest(xp: Any, A: Array) -> float:
     """Return the number from which on squares overflow."""
     return sqrt(float(xp.finfo(A.dtype).max))
@@ -257,5 +273,5 @@ def _check_targets(xp: Any, loss: Loss, T: Array) -> None:
         raise InputError(
             f"The loss {loss} accepts targets from {low:g} to {high:g}; T goes from {smallest:g} to {largest:g}."
         )
-    if loss.name == "cross_entropy" and bool(xp.any(xp.abs(xp.sum(T, axis=1) - 1) > 1e-4)):
+    if loss.name == "cross_entropy" and bool(xp.any(xp.abs(xp.sum(T, axis=1) - 1) > NEARLY)):
         raise InputError("The loss cross_entropy needs targets that sum to 1 in every row, one column a class.")

@@ -4,6 +4,7 @@ Progress bars, early stopping, checkpoints and recordings are consumers of what 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from math import inf, isfinite, isnan
@@ -16,7 +17,7 @@ from array_api_compat import array_namespace
 from deltarule import methods
 from deltarule.divergence import is_finite, locate
 from deltarule.errors import SettingError
-from deltarule.methods import State
+from deltarule.methods import Method, State
 from deltarule.objective import Objective
 from deltarule.record import Record
 from deltarule.special import Array
@@ -69,16 +70,16 @@ class Counted:
     """An objective that counts passes over the rows, whatever they are for."""
 
     def __init__(self, objective: Any) -> None:
-        self._objective = objective
+        self.objective = objective
         self.passes = 0.0
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._objective, name)
+        found = getattr(self.objective, name)
         if name not in ("value", "value_grad", "gauss_newton", "gauss_newton_product", "epoch"):
             return found
 
         def counted(w: Array, *arguments: Any) -> Any:
-            share = len(arguments[2]) / self._objective.n_rows if name == "epoch" else 1.0
+            share = len(arguments[2]) / self.objective.n_rows if name == "epoch" else 1.0
             self.passes += share
             return found(w, *arguments)
 
@@ -171,13 +172,20 @@ def train(
     """
     if not isinstance(stop, Sequence) or not all(callable(rule) for rule in stop):
         raise SettingError(f"stop was {stop!r}; give a list of stop rules such as [stopping.MaxSteps(200)].")
-    method, counted = methods.get(method), Counted(objective)
-    run = _Run(counted, validation)
-    last = None
+    working = getattr(objective, "working", nullcontext)
+    with working():
+        return _run(Counted(objective), w, methods.get(method), stop, validation, observe, state)
+
+
+def _run(
+    counted: Counted, w: Array, method: Method, stop: Sequence[StopRule], validation: Objective | None,
+    observe: Observer | None, state: Any,
+) -> Result:  # fmt: skip
+    run, last = _History(counted, validation), None
     for following in steps(counted, w, method, state):
         if not is_finite(following):
             with _QUIET():
-                what = _bad_start(following) if last is None else locate(objective, method, last, following)
+                what = _bad_start(following) if last is None else locate(counted.objective, method, last, following)
             return run.end(last if last is not None else following, Reason.NON_FINITE, what)
         last = following
         with _QUIET():
@@ -191,7 +199,7 @@ def train(
     raise AssertionError("steps never ends")
 
 
-class _Run:
+class _History:
     """The history of a run and the best weights in it."""
 
     def __init__(self, counted: Counted, validation: Objective | None) -> None:

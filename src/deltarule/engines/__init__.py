@@ -5,6 +5,7 @@ sums; it must cut at borders fixed by the data and the network alone and add in 
 does not depend on threads or workers. Means and penalties belong to the objective.
 """
 
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from deltarule.losses import Loss
@@ -54,6 +55,10 @@ class Engine(Protocol):
 
     def predict(self, w: Array, X: Array) -> Array:
         """Return the outputs (n, n_out)."""
+        ...
+
+    def working(self) -> AbstractContextManager[object]:
+        """Return a context for a run of many calls."""
         ...
 
 

@@ -12,7 +12,9 @@ the loss; its product with a vector pushes the vector forward and pulls it back 
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
@@ -29,6 +31,14 @@ BLOCK_NUMBERS = 2**16
 JACOBIAN_NUMBERS = 2**20
 """At most about how many numbers of a Jacobian exist at once: 8 MiB in float64."""
 LARGEST_BLOCK = 4096
+
+
+@cache
+def _blas() -> Any:
+    """Return the handle on the thread pools of the loaded BLAS libraries."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 class Pass(NamedTuple):
@@ -135,6 +145,10 @@ class ArrayEngine:
             Y[start : start + n, :] = self._forward(xp, layers, block.X).Y[-1]
             start += n
         return Y
+
+    def working(self) -> AbstractContextManager[object]:
+        """Return a context for a run: BLAS on one thread, for starting others costs more than a block's products."""
+        return _blas().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
 
     def trace(self, w: Array, X: Array) -> Pass:
         """Return what arrives in every neuron and what it puts out, for every row."""

@@ -25,8 +25,9 @@ HIDDEN = 1e-6
 """Share of φ below which rounding may hide a descent (Hager and Zhang 2005, ε in section 4)."""
 ROUNDING = 1e-15
 """Share of φ that is rounding: two values no further apart are ordered by their slopes alone."""
-INSIDE = 0.1
-"""How far from the ends of a bracket a trial stays, as a share of its width."""
+INSIDE = 0.03
+"""How far from the ends of a bracket a trial stays, as a share of its width, and by what share of the last stretch it
+goes further at least. A tenth, the usual choice, spoils the minimum that the cubic has found: a third more passes."""
 
 
 class Point(NamedTuple):
@@ -88,14 +89,14 @@ class StrongWolfe:
             if trial is None:
                 barrier, step = step, low.step + INSIDE * (step - low.step)
                 continue
-            descends = self._descends(start, trial)
+            descends, before = self._descends(start, trial), low
             if descends and abs(trial.slope) <= -self.c2 * start.slope:
                 return Found(trial, True)
             if not descends or trial.loss > low.loss + ROUNDING * abs(low.loss):
                 high = trial
             else:
                 low, high = trial, _other_end(low, high, trial)
-            step = _next_step(low, high, barrier)
+            step = _further(before, low, barrier) if high is None else _inside(low, high)
         return Found(low if low.step > 0 else None, False)
 
     def _descends(self, start: Point, trial: Point) -> bool:
@@ -123,10 +124,16 @@ def _other_end(low: Point, high: Point | None, trial: Point) -> Point | None:
     return low if trial.slope * (high.step - low.step) >= 0 else high
 
 
-def _next_step(low: Point, high: Point | None, barrier: float) -> float:
-    """Return the minimum of the cubic through both ends, kept inside the bracket; without a bracket go further."""
-    if high is None:
-        return min(EXPAND * low.step, low.step + 0.5 * (barrier - low.step))
+def _further(before: Point, low: Point, barrier: float) -> float:
+    """Return where the secant of the last two slopes reaches 0, further than `low` but not too far."""
+    length, bend = low.step - before.step, low.slope - before.slope
+    reach = low.step - length * low.slope / bend if bend > 0 else float("inf")
+    farthest = min(EXPAND * low.step, low.step + 0.5 * (barrier - low.step))
+    return min(max(reach, low.step + INSIDE * length), farthest)
+
+
+def _inside(low: Point, high: Point) -> float:
+    """Return the minimum of the cubic through both ends of the bracket, kept off them."""
     width = high.step - low.step
     if width == 0:
         return low.step
