@@ -22,7 +22,8 @@ warnings.simplefilter("ignore")
 frame = pd.read_csv(sys.argv[1])
 X, y = frame.drop(columns="y"), frame["y"]
 X, X_test, y, y_test = train_test_split(X, y, test_size=0.15, random_state=0)
-model = make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(32,), activation="tanh", max_iter=50, random_state=0))
+network = MLPRegressor(hidden_layer_sizes=(32,), activation="tanh", max_iter=50, random_state=0)
+model = make_pipeline(StandardScaler(), network)
 model.fit(X, y)
 print(model.score(X_test, y_test))
 pickle.dump(model, open(sys.argv[2], "wb"))
@@ -67,8 +68,8 @@ def report() -> str:
     return "\n\n".join(
         [
             "## Whole processes",
-            f"1,000 rows of 10 columns, 10-32-1 tanh, 50 epochs; seconds of a fresh process (median of {REPEATS}), progress "
-            "bar and report included; ratios are medians of pairs.",
+            f"1,000 rows of 10 columns, 10-32-1 tanh, 50 epochs; seconds of a fresh process (median of {REPEATS}), "
+            "progress bar and report included; ratios are medians of pairs.",
             f"{machine()}; {versions('deltarule', 'numpy', 'duckdb', 'scikit-learn', 'pandas')}.",
             table(["process", "seconds", "ratio"], rows),
         ]

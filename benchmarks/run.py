@@ -1,6 +1,6 @@
 """Run the benchmarks and write their tables to RESULTS.md.
 
-    python benchmarks/run.py [--proben1 FOLDER]
+python benchmarks/run.py [--proben1 FOLDER]
 """
 
 import argparse

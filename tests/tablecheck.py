@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from deltarule.encoding import Encoding
-from deltarule.errors import TableError
 from deltarule.encoding.roles import choose_roles
+from deltarule.errors import TableError
 from deltarule.tables import read
 
 DAY = (date(2024, 1, 2) - date(1970, 1, 1)).days

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltarule.encoding import Encoding
-from deltarule.errors import SettingError, TableError
 from deltarule.encoding.roles import choose_roles
 from deltarule.encoding.scaling import SCALINGS, fit_scale
+from deltarule.errors import SettingError, TableError
 from deltarule.tables import read
 from tablecheck import HOUSES, fitted
 

@@ -6,8 +6,8 @@ import math
 import pytest
 
 from deltarule.encoding import Encoding
-from deltarule.errors import ModelFileError
 from deltarule.encoding.scaling import SCALINGS
+from deltarule.errors import ModelFileError
 from tablecheck import HOUSES, fitted
 
 SAVED = [

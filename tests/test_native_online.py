@@ -45,7 +45,9 @@ class Run(NamedTuple):
 class Case:
     """A network, rows and weights, and two epochs of it by either engine."""
 
-    def __init__(self, sizes, hidden="tanh", output="identity", loss="squared_error", n=23, weighted=True, shuffled=True):
+    def __init__(
+        self, sizes, hidden="tanh", output="identity", loss="squared_error", n=23, weighted=True, shuffled=True
+    ):
         rng = np.random.default_rng(sum(sizes) + n)
         self.network = Network(sizes, [hidden] * (len(sizes) - 2) + [output])
         self.loss = losses.get(loss)
@@ -53,7 +55,9 @@ class Case:
         self.T = self.targets(rng, n, sizes[-1])
         self.s = rng.uniform(0.5, 2, n) if weighted else None
         self.order = rng.permutation(np.arange(n).repeat(2))[: n + 1] if shuffled else None
-        scale = np.concatenate([np.full((i + 1) * o, 1 / np.sqrt(i + 1)) for i, o in zip(sizes, sizes[1:], strict=False)])
+        scale = np.concatenate(
+            [np.full((i + 1) * o, 1 / np.sqrt(i + 1)) for i, o in zip(sizes, sizes[1:], strict=False)]
+        )
         self.w = rng.standard_normal(self.network.n_weights) * scale
 
     def targets(self, rng, n, k):
@@ -70,7 +74,11 @@ class Case:
         order = np.arange(len(self.X)) if self.order is None else self.order
         run = Run(self.w, np.zeros((update.rule.n_memory, self.w.size)), 0, 0.0)
         for _ in range(epochs):
-            run = Run(*ArrayEngine(self.network, self.loss).epoch(run.w, run.memory, run.count, Rows(self.X, self.T, self.s), order, update))
+            run = Run(
+                *ArrayEngine(self.network, self.loss).epoch(
+                    run.w, run.memory, run.count, Rows(self.X, self.T, self.s), order, update
+                )
+            )
         return run
 
     def native(self, update, isa="", dtype=np.float64, epochs=2):
@@ -126,6 +134,7 @@ def test_rules_and_mini_batches(sizes, batch_size, rule, isa, dtype):
 @pytest.mark.parametrize("sizes", [(4, 11, 1), (4, 11, 9, 2)], ids=str)
 def test_every_hidden_activation(sizes, hidden, isa, dtype):
     case = Case(sizes, hidden)
+    case.w /= 4 if hidden == "exponential" else 1  # whose rounding errors two layers would blow up
     case.check(case.update(rate=0.003), isa, dtype)
 
 
@@ -164,7 +173,7 @@ def test_weight_zero_changes_nothing(isa):
 
 
 def test_divergence_shows_in_the_loss(isa, dtype):
-    case = Case((6, 9, 1), output="exponential", n=200)
+    case = Case((6, 9, 1), hidden="identity", n=200)
     assert not np.isfinite(case.native(case.update(rate=1e6), isa, dtype).loss)
 
 

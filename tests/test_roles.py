@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from deltarule.errors import SettingError, TableError
 from deltarule.encoding.roles import MAX_CLASSES, MAX_LEVELS, choose_roles
+from deltarule.errors import SettingError, TableError
 from deltarule.tables import read
 
 N = 120

@@ -194,3 +194,12 @@ def test_tables_are_built_from_columns():
     table = read({"a": [1.0]})
     again = Table.from_columns("again", table.columns.values(), ["a note"])
     assert again.notes == ("a note",) and again.n_rows == 1
+
+
+def test_decimal_commas_are_numbers_unless_they_may_part_thousands(tmp_path):
+    path = tmp_path / "european.csv"
+    path.write_text("weight;price;code\n1,5;1,234;a\n-0,25;22,500;b\n3;999,000;c\n", encoding="utf-8")
+    table = read(path)
+    assert table.column("weight").values.tolist() == [1.5, -0.25, 3.0]
+    assert table.column("price").kind == "text"
+    assert any("decimal commas" in note for note in table.notes)

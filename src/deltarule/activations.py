@@ -67,9 +67,7 @@ def _logistic(xp: Any, e: Array) -> Array:
     return xp.where(e < 0, q, xp.ones_like(q)) / (1 + q)
 
 
-def _slope(
-    xp: Any, e: Array, y: Array, quick: Callable[[Array], Array], exact: Callable[[Any, Array], Array]
-) -> Array:
+def _slope(xp: Any, e: Array, y: Array, quick: Callable[[Array], Array], exact: Callable[[Any, Array], Array]) -> Array:
     """Return the slope from y, and from e in those few places where rounding has spoiled it."""
     flat = quick(xp.reshape(y, (-1,)))
     (saturated,) = xp.nonzero(flat < SATURATED)

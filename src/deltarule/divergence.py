@@ -74,9 +74,7 @@ def _in_update(objective: Objective, method: Online, before: Any, after: Any) ->
     return what + place
 
 
-def _failing_update(
-    objective: Objective, method: Online, before: Any, after: Any
-) -> tuple[Any, Any, Sequence[int]]:
+def _failing_update(objective: Objective, method: Online, before: Any, after: Any) -> tuple[Any, Any, Sequence[int]]:
     """Take the step again in ever smaller parts; return the states around the update that failed, and its rows."""
     rate = max(method.schedule.at(before.epoch + before.row / objective.n_rows), sys.float_info.min)
     span = objective.n_rows if after.row <= before.row else after.row - before.row

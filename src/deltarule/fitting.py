@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from deltarule import losses, plan
 from deltarule.activations import Activation
 from deltarule.encoding import Encoding
+from deltarule.encoding.roles import Roles, choose_roles, missing_rows
 from deltarule.errors import SettingError, TableError, TrainingError, unknown
 from deltarule.losses import Loss
 from deltarule.methods import Method
@@ -21,7 +22,6 @@ from deltarule.model import PARTS, Model, Training
 from deltarule.network import Network
 from deltarule.objective import Objective
 from deltarule.record import Record
-from deltarule.encoding.roles import Roles, choose_roles, missing_rows
 from deltarule.splits import HOW, Split, split
 from deltarule.stopping import Reason
 from deltarule.tables import Table, read

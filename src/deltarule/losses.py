@@ -163,9 +163,7 @@ LOSSES: dict[str, Loss] = {
             "huber",
             value=_huber,
             signal=lambda xp, e, y, t, delta: xp.clip(t - y, -delta, delta),
-            curvature=lambda xp, e, y, t, delta: xp.where(
-                xp.abs(y - t) <= delta, xp.ones_like(y), xp.zeros_like(y)
-            ),
+            curvature=lambda xp, e, y, t, delta: xp.where(xp.abs(y - t) <= delta, xp.ones_like(y), xp.zeros_like(y)),
             parameter=1.0,
         ),
         Loss(

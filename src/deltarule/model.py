@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from deltarule import report
 from deltarule.encoding import Encoding
+from deltarule.encoding.roles import missing_rows
 from deltarule.engines import choose
 from deltarule.errors import SettingError, TableError
 from deltarule.losses import Loss
 from deltarule.network import Network
-from deltarule.encoding.roles import missing_rows
 from deltarule.tables import read
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@
 Checks of arrays stand here, once, at the door.
 """
 
-from math import isfinite, sqrt
 from contextlib import AbstractContextManager
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np

@@ -16,7 +16,7 @@ WIDTHS = ((200, 8), (1_000, 16), (10_000, 32))
 WIDEST = 64
 BATCH_ROWS = 20_000
 """Up to so many training rows conjugate gradients on all of them; beyond it Adam on mini-batches."""
-PENALTIES = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1)
+PENALTIES = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 1.0)
 """Values of l2 tried, where a run is cheap; the smallest validation loss decides."""
 SINGLE_PENALTY = 1e-5
 CG_STEPS, CG_FAILS = 300, 20

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.tables.columns import Table, shown, suggestion
-from deltarule.errors import SettingError, TableError
 from deltarule.encoding.inputs import CategoryInput, NumberInput, read_input
-from deltarule.jsonfields import choice, damaged, listed, record, text
 from deltarule.encoding.roles import Roles, Task, missing_rows
 from deltarule.encoding.scaling import SCALINGS
 from deltarule.encoding.targets import ClassTarget, Target, fit_target, read_target
+from deltarule.errors import SettingError, TableError
+from deltarule.jsonfields import choice, damaged, listed, record, text
+from deltarule.tables.columns import Table, shown, suggestion
 
 Floats = NDArray[np.float64]
 

@@ -8,11 +8,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.tables.cells import Numeric, cell_text, convert, level_codes
-from deltarule.tables.columns import LARGEST, Column
+from deltarule.encoding.scaling import Scale, fill_value, fit_scale
 from deltarule.errors import TableError
 from deltarule.jsonfields import choice, damaged, distinct, finite, flag, listed, record, text
-from deltarule.encoding.scaling import Scale, fill_value, fit_scale
+from deltarule.tables.cells import Numeric, cell_text, convert, level_codes
+from deltarule.tables.columns import LARGEST, Column
 
 Floats = NDArray[np.float64]
 _NUMERIC = ("number", "boolean", "date")

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.tables.columns import Column, Table, shown
 from deltarule.errors import TableError, unknown
+from deltarule.tables.columns import Column, Table, shown
 
 Role = Literal["number", "boolean", "date", "category"]
 Task = Literal["regression", "binary", "multiclass", "multilabel"]

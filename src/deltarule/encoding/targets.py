@@ -9,13 +9,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.tables.cells import cell_text, convert, level_codes
-from deltarule.tables.columns import Column, Table, shown
-from deltarule.errors import TableError
 from deltarule.encoding.inputs import read_scale
-from deltarule.jsonfields import choice, damaged, distinct, finite, listed, record, text
 from deltarule.encoding.roles import Roles, Task
 from deltarule.encoding.scaling import Scale, fit_scale
+from deltarule.errors import TableError
+from deltarule.jsonfields import choice, damaged, distinct, finite, listed, record, text
+from deltarule.tables.cells import cell_text, convert, level_codes
+from deltarule.tables.columns import Column, Table, shown
 
 Floats = NDArray[np.float64]
 ClassKind = Literal["text", "boolean", "number"]

@@ -66,9 +66,7 @@ class ArrayEngine:
     def value(self, w: Array, rows: Rows) -> float:
         """Return Σ s · loss."""
         xp, layers = array_namespace(w), list(self.network.layers(w))
-        return sum(
-            self._loss_sum(xp, self._forward(xp, layers, block.X), block) for block in self._blocks(rows)
-        )
+        return sum(self._loss_sum(xp, self._forward(xp, layers, block.X), block) for block in self._blocks(rows))
 
     def value_grad(self, w: Array, rows: Rows) -> tuple[float, Array]:
         """Return Σ s · loss and its gradient (p,)."""
@@ -206,9 +204,7 @@ class ArrayEngine:
             W += local.T @ passed.Y[i]
             b += (ones @ local)[0, :]
 
-    def _jacobian(
-        self, xp: Any, layers: list[tuple[Array, Array]], passed: Pass, D: Array, like: Array
-    ) -> Array:
+    def _jacobian(self, xp: Any, layers: list[tuple[Array, Array]], passed: Pass, D: Array, like: Array) -> Array:
         """Return (n, p): for each row the derivative by w of what D weighs at the outputs."""
         n = D.shape[0]
         J = xp.empty((n, self.network.n_weights), dtype=like.dtype)

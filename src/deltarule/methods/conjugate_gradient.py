@@ -130,9 +130,7 @@ class ConjugateGradient:
         if point is None:
             return s._replace(direction=-s.grad, restart="the search found nothing", step_length=0.0)
         direction, restart = self._next_direction(point.grad, s.grad, s.direction)
-        return ConjugateGradientState(
-            point.w, point.loss, point.grad, "", direction, restart, point.step, slope, wolfe
-        )
+        return ConjugateGradientState(point.w, point.loss, point.grad, "", direction, restart, point.step, slope, wolfe)
 
     def _next_direction(self, g: Array, g0: Array, d: Array) -> tuple[Array, str]:
         """Return −g + β d, or −g and why."""

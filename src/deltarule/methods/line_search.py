@@ -74,9 +74,7 @@ class StrongWolfe:
         if not isinstance(self.max_trials, Integral) or self.max_trials < 1:
             raise SettingError(f"max_trials was {self.max_trials!r}; it is a whole number from 1 up.")
 
-    def __call__(
-        self, objective: Any, w: Array, loss: float, grad: Array, direction: Array, first: float
-    ) -> Found:
+    def __call__(self, objective: Any, w: Array, loss: float, grad: Array, direction: Array, first: float) -> Found:
         """Search from w along a descent direction, trying the step `first` first."""
         start = Point(0.0, w, loss, grad, float(grad @ direction))
         low: Point = start

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.errors import TableError
 from deltarule.tables.arrays import table_from_arrays, unusable
 from deltarule.tables.columns import MAX_COLUMNS, Column, Kind, Table, shown
 from deltarule.tables.databases import EXTENSIONS, read_database
-from deltarule.errors import TableError
 from deltarule.tables.files import READERS, read_file, reason, table_from_relation
 
 __all__ = ["MAX_COLUMNS", "Column", "Kind", "Table", "read"]

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.errors import TableError
 from deltarule.tables.cells import cell_text, object_array, read_text, without_zone
 from deltarule.tables.columns import Column, Table, check_names
-from deltarule.errors import TableError
 
 _TEXTUAL = (str, Real, Decimal, np.bool_, time, uuid.UUID)
 _PANDAS_MISSING = frozenset({"NAType", "NaTType"})

@@ -6,6 +6,7 @@ A text column is judged by its distinct values:
     all true or false (where the source has no types) -> boolean
     all numbers (where the source has no types)       -> number, unless written as codes: "007"
     all numbers but for "NA", "?" and the like        -> number, from any source
+    all numbers with decimal commas (no types)        -> number, unless the commas may part thousands: "1,234"
     anything else                                     -> text
 
 A source without types is CSV, JSON or SQLite; the text of a data frame or a Parquet file stays text.
@@ -23,8 +24,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.tables.columns import Column
 from deltarule.errors import TableError
+from deltarule.tables.columns import Column
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null"})
 """Texts that mean "missing", whatever their case."""
@@ -35,6 +36,8 @@ UNKNOWN = "?"
 EPOCH = datetime(1970, 1, 1)
 
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)", re.IGNORECASE | re.ASCII)
+_COMMA_NUMBER = re.compile(r"[+-]?\d*,?\d+(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}", re.ASCII)
 _CODE = re.compile(r"[+-]?0\d", re.ASCII)
 _DATE = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?",
@@ -122,6 +125,8 @@ def read_text(name: str, values: NDArray[Any], *, typed: bool) -> tuple[Column, 
         signs = ", ".join(sorted(repr(level) for level in markers | unknown if level.strip()))
         note = f"{name}: text read as numbers" + (f"; {signs} counts as missing" if signs else "")
         return Column(name, "number", _looked_up(values, absent | numbers)), note
+    if not typed and (commas := _decimal_commas(words - unknown)):
+        return Column(name, "number", _looked_up(values, absent | commas)), f"{name}: decimal commas read as numbers"
     if markers:
         values = object_array([None if value in markers else value for value in values])
     return Column(name, "text", values), None
@@ -196,6 +201,17 @@ def _parse_text(column: Column, kind: Numeric, table: str) -> Column:
             raise wrong_cell(column, int(np.argmax(column.values == level)), kind, table)
         lookup[level] = value
     return Column(column.name, kind, _looked_up(column.values, lookup))
+
+
+def _decimal_commas(words: set[str]) -> dict[str | None, float] | None:
+    """Return the numbers that words with decimal commas spell, or None if any is none or all may part thousands."""
+    stripped = [word.strip() for word in words]
+    with_comma = [word for word in stripped if "," in word]
+    if not with_comma or all(_THOUSANDS.fullmatch(word) for word in with_comma):
+        return None
+    if not all(_COMMA_NUMBER.fullmatch(word) and not _CODE.match(word) for word in stripped):
+        return None
+    return {word: float(word.strip().replace(",", ".")) for word in words}
 
 
 def _parse_all(words: set[str], parse: Parser) -> dict[str | None, float]:

@@ -11,11 +11,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltarule.errors import TableError
 from deltarule.tables.arrays import table_from_arrays
 from deltarule.tables.cells import object_array
 from deltarule.tables.columns import Table, shown
 from deltarule.tables.delimited import opened
-from deltarule.errors import TableError
 from deltarule.tables.files import CONFIG, reason, table_from_relation
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 
-from deltarule.tables.columns import check_names
 from deltarule.errors import TableError
+from deltarule.tables.columns import check_names
 
 HEAD = 4 << 20
 """The header must end within this many bytes: 200 for each of the 20,000 columns allowed."""

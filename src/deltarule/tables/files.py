@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from deltarule.errors import TableError
 from deltarule.tables.arrays import table_from_arrays, unusable, without_mask
 from deltarule.tables.cells import object_array
 from deltarule.tables.columns import MAX_COLUMNS, Table, check_names
 from deltarule.tables.delimited import Header, explain_failure, opened, read_header, refuse_binary
-from deltarule.errors import TableError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
