@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from deltarule.activations import ACTIVATIONS
+from deltarule.engines import native
 from deltarule.engines.array import ArrayEngine
 from deltarule.losses import LOSSES
 from deltarule.methods import METHODS
@@ -14,8 +15,8 @@ from deltarule.methods.rules import RULES
 from deltarule.methods.schedules import SCHEDULES
 from problems import SURFACES, TABLES
 
-ENGINES = [ArrayEngine]
-"""Classes constructed as Engine(network, loss)."""
+ENGINES = [ArrayEngine] if native.kernels() is None else [ArrayEngine, native.NativeEngine]
+"""Classes constructed as Engine(network, loss); the compiled one only where it was compiled."""
 
 PAIRS = [
     (activation, loss)

@@ -154,7 +154,7 @@ OTHERS = {
     "predictions over the model": (["predict", "good.deltarule", "good.csv", "-o", "good.deltarule"], "another file"),
     "no target to compare with": (["evaluate", "good.deltarule", "flowers.csv"], "has no column 'y'"),
     "targets all missing": (["evaluate", "good.deltarule", "missing.csv"], "No row of missing.csv has a y to compare"),
-    "info of nothing": (["info"], "Missing argument 'MODEL'. See"),
+    "info of nothing": (["info"], "Give a MODEL file, or --engine. See"),
     "unknown command": (["trian", "good.csv"], "Unknown command 'trian'. Did you mean train?"),
     "too many arguments": (["methods", "more"], "unexpected extra argument (more). See"),
     "demo in a file": (["demo", "--folder", "good.csv"], "The folder 'good.csv' cannot be made"),

@@ -107,7 +107,7 @@ def part(rows, taken):
 @settings(max_examples=15, deadline=None)
 def test_sum_over_blocks_is_the_whole(cut, seed):
     case = make_case("softmax", "cross_entropy", n=11, seed=seed, weighted=True)
-    engine = choose(case.network, case.loss)
+    engine = choose(case.network, case.loss, case.rows.X)
     value, grad, H = engine.gauss_newton(case.w, case.rows)
     parts = [engine.gauss_newton(case.w, part(case.rows, rows)) for rows in (slice(cut), slice(cut, None))]
     assert abs(parts[0][0] + parts[1][0] - value) <= 2 * value_bound(case)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from deltarule import Network, Objective, methods, steps
+from deltarule.engines.array import ArrayEngine
 from deltarule.errors import SettingError
 from deltarule.methods import ALIASES, METHODS, ConjugateGradient, GradientDescent, Online
 from deltarule.methods.schedules import StartLarge
@@ -84,17 +85,24 @@ def test_states_of_the_past_do_not_change():
         assert all(same(a, b) for a, b in zip(states, copies, strict=True))
 
 
-def test_parts_of_an_epoch_are_the_epoch():
-    """With a constant rate, an epoch in steps of some rows visits the same rows from the same weights."""
+def test_parts_of_an_epoch_are_the_epoch(engine):
+    """With a constant rate, an epoch in steps of some rows visits the same rows from the same weights.
+
+    The compiled kernels look some rows ahead within a call, so where the calls begin shows in their last digits: the
+    distance is held to the rounding of 75 updates, each of a few operations on weights of size `scale`.
+    """
     objective, w = objective_of(SINE)
+    objective.engine = engine(objective.network, objective.loss)
     whole = path(objective, w, Online(0.05, seed=4), 3)
     parts = path(objective, w, Online(0.05, seed=4, rows_per_step=5), 15)
     for epoch in range(1, 4):
         at = parts[5 * epoch]
-        assert np.array_equal(at.w, whole[epoch].w)
+        scale = np.max(np.abs(whole[epoch].w))
+        bound = 0.0 if engine is ArrayEngine else 75 * 8 * np.finfo(float).eps * scale
+        assert np.max(np.abs(at.w - whole[epoch].w)) <= bound
         assert (at.epoch, at.row) == (epoch, 0)
         # the same losses, added in another order
-        assert at.loss == pytest.approx(whole[epoch].loss, rel=25 * np.finfo(float).eps)
+        assert at.loss == pytest.approx(whole[epoch].loss, rel=1e-12)
     assert [s.row for s in parts[:6]] == [0, 5, 10, 15, 20, 0]
 
 

@@ -120,7 +120,9 @@ def test_settings_out_of_range_are_refused(name, settings):
 
 def test_names_numbers_and_objects():
     assert schedules.get(0.5) == schedules.Constant(0.5)
-    assert schedules.get("cosine", 0.5) == schedules.Cosine(0.5)
+    assert schedules.get("cosine(0.5)") == schedules.Cosine(0.5)
+    assert schedules.get("cosine(0.5)", 30) == schedules.Cosine(0.5, 30)
+    assert schedules.get("step_decay", 30) == schedules.StepDecay()
     assert schedules.get("cosine") == schedules.Cosine()
     assert schedules.get(schedules.Cosine(0.5)) == schedules.Cosine(0.5)
 

@@ -98,6 +98,7 @@ def test_a_validation_loss_that_is_no_number_at_first_does_not_win(sine, w):
     class Odd:
         """Not a number at the start, then falling."""
 
+        network = sine.network
         calls = 0
 
         def value(self, w):
@@ -106,6 +107,41 @@ def test_a_validation_loss_that_is_no_number_at_first_does_not_win(sine, w):
 
     result = train(sine, w, "cg", [MaxSteps(3)], Odd())
     assert result.step == 3
+
+
+def test_a_rising_loss_is_neither_stalled_nor_converged(sine, w):
+    result = train(sine, w, GradientDescent(3.0), [Stalled(1e-7, 3), MaxSteps(6)])
+    assert result.history[-1].loss > result.history[0].loss
+    assert result.reason is Reason.MAX_STEPS and not result.converged
+
+
+def test_a_validation_objective_of_another_network_is_refused(sine, w):
+    other = Objective(Network((1, 2, 1)), "squared_error", SINE.X, SINE.T)
+    with pytest.raises(SettingError, match="another network"):
+        train(sine, w, "cg", [MaxSteps(3)], other)
+
+
+def test_weights_of_another_length_are_refused(sine, w):
+    with pytest.raises(InputError, match="w has shape"):
+        sine.value_grad(np.append(w, 1.0))
+
+
+def test_an_interrupt_is_raised_or_keeps_the_result_so_far(sine, w):
+    def interrupt(record):
+        if record.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(sine, w, "cg", observe=interrupt)
+    result = train(sine, w, "cg", observe=interrupt, keep_on_interrupt=True)
+    assert result.reason is Reason.INTERRUPTED and len(result.history) == 4
+
+
+def test_the_loss_of_part_of_an_epoch_is_the_mean_of_the_rows_visited():
+    network = Network((1, 1))
+    objective = Objective(network, "squared_error", np.zeros((4, 1)), np.ones(4), sample_weight=[3.0, 1.0, 0.0, 0.0])
+    stepping = steps(objective, np.zeros(2), Online(1e-300, shuffle=False, rows_per_step=1))
+    assert [state.loss for _, state in zip(range(5), stepping, strict=False)] == [0.5] * 5
 
 
 REASONS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,7 @@ def train(
     validation and test rows; the report is on test rows, which the training has not seen.
     """
     from deltarule.fitting import fit
+    from deltarule.stopping import Reason
     from deltarule.terminal import progress_bar
 
     _check_outputs([output, curve], [table])
@@ -119,6 +121,7 @@ def train(
             fractions=_fractions(fractions),
             settings=dict(_setting(text) for text in settings),
             observe=observe,
+            keep_on_interrupt=True,
             **given,
         )
     if output is not None:
@@ -128,6 +131,9 @@ def train(
     _print_model(model, output, as_json)
     if output is not None and not as_json:
         click.echo(f"\nsaved to {output}; next: deltarule predict {output} TABLE")
+    if model.training.reason == Reason.INTERRUPTED.value:
+        click.echo("Interrupted: these are the best weights so far.", err=True)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 @deltarule.command()
@@ -198,10 +204,16 @@ def methods(as_json: bool) -> None:
 
 
 @deltarule.command()
-@click.argument("model")
+@click.argument("model", required=False)
+@click.option("--engine", is_flag=True, help="Say what computes on this machine.")
 @as_json
-def info(model: str, as_json: bool) -> None:
-    """Say what a MODEL file holds."""
+def info(model: str | None, engine: bool, as_json: bool) -> None:
+    """Say what a MODEL file holds, or with --engine what computes."""
+    if engine == (model is not None):
+        raise click.UsageError("Give a MODEL file, or --engine.")
+    if model is None:
+        _print_engine(as_json)
+        return
     from deltarule.model import load
 
     _print_model(load(model), model, as_json)
@@ -209,6 +221,7 @@ def info(model: str, as_json: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    warnings.showwarning = _print_warning  # type: ignore[assignment]  # the place says nothing to a user
     try:
         deltarule(prog_name="deltarule", standalone_mode=False)
     except click.exceptions.Exit as end:
@@ -291,6 +304,24 @@ def _draw_curve(model: Model, path: str) -> None:
     picture = io.BytesIO()
     learning_curve(model.history).figure.savefig(picture, dpi=150, format=Path(path).suffix[1:].lower())
     write_atomically(path, picture.getvalue())
+
+
+def _print_engine(as_json: bool) -> None:
+    from deltarule import engines
+    from deltarule.engines import native
+
+    kernels = native.kernels()
+    if not as_json:
+        click.echo(engines.in_use())
+        return
+    found: dict[str, Any] = {"engine": "array", "library": "NumPy"}
+    if kernels is not None:
+        found = {"engine": "native", "instructions": kernels.isa(), "threads": native.n_threads()}
+    _print_json(found)
+
+
+def _print_warning(message: Warning | str, *place: object) -> None:
+    click.echo(f"note: {message}", err=True)
 
 
 def _widths(text: str) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from math import isfinite
+from numbers import Integral
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from deltarule.encoding.roles import Roles, choose_roles, missing_rows
 from deltarule.errors import SettingError, TableError, TrainingError, unknown
 from deltarule.losses import Loss
 from deltarule.methods import Method
-from deltarule.model import PARTS, Model, Training
+from deltarule.model import PARTS, Model, Training, check_loss, output_activation
 from deltarule.network import Network
 from deltarule.objective import Objective
 from deltarule.record import Record
@@ -87,6 +88,7 @@ def fit(
     max_steps: int | None = None,
     max_seconds: float | None = None,
     observe: Callable[[Progress], object] | None = None,
+    keep_on_interrupt: bool = False,
 ) -> Model:
     """Train a network on a table.
 
@@ -128,6 +130,8 @@ def fit(
         Limits of each run.
     observe : callable, optional
         Told the `Progress` after each step; returning True ends the run.
+    keep_on_interrupt : bool
+        Whether Ctrl-C ends training with the best model so far instead of raising KeyboardInterrupt.
 
     Returns
     -------
@@ -159,7 +163,7 @@ def fit(
         exclude=[*_names(exclude), *([mark] if mark else [])], task=task,
     )  # fmt: skip
     made_loss = losses.get(LOSS_OF_TASK[roles.task] if loss is None else loss)
-    _check_loss(made_loss, roles.task)
+    check_loss(made_loss, roles.task)
     _check_targets(made_loss, table, roles)
     encoding, encoded, notes = _encode(table, roles, made_loss, scaling, how, mark, fractions, seed)
     planned = plan.make(
@@ -168,7 +172,7 @@ def fit(
     )  # fmt: skip
     network = _network(encoded.X, encoded.T, planned.hidden, activation, made_loss, roles.task)
     started = perf_counter()
-    result, chosen_l2 = _best_run(network, made_loss, encoded, planned, seed, observe)
+    result, chosen_l2 = _best_run(network, made_loss, encoded, planned, seed, observe, keep_on_interrupt)
     training = Training(
         table=table.name,
         rows={part: len(encoded.rows(part)) for part in PARTS},
@@ -191,15 +195,16 @@ def _encode(
     fractions: tuple[float, float, float], seed: int,
 ) -> tuple[Encoding, Encoded, list[str]]:  # fmt: skip
     """Return the encoding, the rows with a target as numbers, and what was noted on the way."""
-    known = table.take(np.flatnonzero(~missing_rows(table.column(name) for name in roles.targets)))
+    rows = np.flatnonzero(~missing_rows(table.column(name) for name in roles.targets))
+    known = table.take(rows)
     labels = known.column(roles.targets[0]).values if roles.task in ("binary", "multiclass") else None
     marks = known.column(mark).values if mark else None
     parts = split(known.n_rows, labels=labels, seed=_split_seed(seed), fractions=fractions, how=how, column=marks)
     target_scaling = "none" if loss.fused and roles.task == "regression" else scaling
     encoding = Encoding.fit(known, roles, parts.train, scaling, target_scaling)
-    X, notes = encoding.inputs(known)
+    X, notes = encoding.inputs(table)  # all its rows, so that a message counts them as the user does
     notes = [*table.notes, *encoding.notes, *(note for note in notes if not note.startswith("columns ignored"))]
-    return encoding, Encoded(X, encoding.targets(known), parts), notes
+    return encoding, Encoded(X[rows], encoding.targets(known), parts), notes
 
 
 def _network(X: Floats, T: Floats, hidden: tuple[int, ...], activation: Any, loss: Loss, task: str) -> Network:
@@ -211,12 +216,11 @@ def _network(X: Floats, T: Floats, hidden: tuple[int, ...], activation: Any, los
             f"{given} activation{'s were' if given > 1 else ' was'} given for {needed} hidden "
             f"layer{'s' if needed != 1 else ''}; give one for all, or one for each layer."
         )
-    output = loss.fused[0] if loss.fused else "identity" if task == "regression" else "logistic"
-    return Network((X.shape[1], *hidden, T.shape[1]), [*activations, output])
+    return Network((X.shape[1], *hidden, T.shape[1]), [*activations, output_activation(loss, task)])
 
 
 def _best_run(
-    network: Network, loss: Loss, encoded: Encoded, planned: plan.Plan, seed: int, observe: Any
+    network: Network, loss: Loss, encoded: Encoded, planned: plan.Plan, seed: int, observe: Any, keep: bool
 ) -> tuple[Result, float]:
     """Train once for each penalty from the same start; return the run with the smallest validation loss."""
     X, T = encoded.part("training")
@@ -236,12 +240,14 @@ def _best_run(
 
         objective = Objective(network, loss, X, T, l2=l2)
         with np.errstate(all="ignore"):  # train finds and names what becomes non-finite
-            result = train(objective, start, planned.method, planned.stop, validation, tell)
+            result = train(objective, start, planned.method, planned.stop, validation, tell, keep_on_interrupt=keep)
         checked = result.history[result.step].validation_loss if result.history else None
         if checked is None or (result.reason is Reason.NON_FINITE and result.step == 0):
             failure = result.message
         elif best is None or checked < best[0]:
             best = checked, result, l2
+        if result.reason is Reason.INTERRUPTED and best is not None:
+            return replace(best[1], reason=result.reason, message=result.message), best[2]
         if asked_to_stop:
             break
     if best is None:
@@ -315,18 +321,6 @@ def _check_targets(loss: Loss, table: Table, roles: Roles) -> None:
             )
 
 
-def _check_loss(loss: Loss, task: str) -> None:
-    """Refuse a loss that does not suit the task."""
-    suited = {
-        "binary": ("binary_cross_entropy", "squared_error"),
-        "multilabel": ("binary_cross_entropy", "squared_error"),
-        "multiclass": ("cross_entropy", "binary_cross_entropy", "squared_error"),
-        "regression": tuple(name for name in losses.LOSSES if "cross_entropy" not in name),
-    }[task]
-    if loss.name not in suited:
-        raise SettingError(f"The loss {loss} does not suit a {task} target; use {' or '.join(suited)}.")
-
-
 def _check_seed(seed: int) -> None:
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise SettingError(f"The seed was {seed!r}; it is a whole number from 0 up.")

@@ -44,7 +44,7 @@ def finite(value: object, where: str) -> float:
 
 def text(value: object, where: str) -> str:
     """Return a text."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
         raise damaged(where, value, "a text")
     return value
 

@@ -72,7 +72,7 @@ class Loss:
 
     def fuses(self, output: Activation) -> bool:
         """Return whether f′ of these outputs cancels."""
-        return output.name in self.fused
+        return output.name in self.fused and ACTIVATIONS.get(output.name) is output
 
     def check_pair(self, output: Activation) -> None:
         """Refuse an output activation that this loss does not accept, naming those it does."""
@@ -242,3 +242,18 @@ def get(name: str | Loss) -> Loss:
     except ValueError:
         raise SettingError(f"The loss {name!r} is not a name with a number, as in 'huber(0.5)'.") from None
     return found(parameter)
+
+
+def need_curvature(loss: Loss) -> None:
+    """Refuse a loss without curvature where Gauss-Newton quantities are asked for.
+
+    Raises
+    ------
+    SettingError
+        The message names losses and methods that would work.
+    """
+    if loss.curvature is None:
+        raise SettingError(
+            f"The loss {loss} has no curvature, which Gauss-Newton methods need; "
+            "use huber or log_cosh, or a method that needs the gradient alone."
+        )

@@ -14,7 +14,7 @@ from deltarule.encoding import Encoding
 from deltarule.encoding.roles import missing_rows
 from deltarule.engines import choose
 from deltarule.errors import SettingError, TableError
-from deltarule.losses import Loss
+from deltarule.losses import LOSSES, Loss
 from deltarule.network import Network
 from deltarule.tables import read
 
@@ -174,7 +174,7 @@ class Model:
     def _outputs(self, X: Floats, place: str = "row {} of those with a target") -> Floats:
         """Return what the network puts out for inputs X, all of it finite in the target's units."""
         with np.errstate(all="ignore"):  # what overflows is found and named here
-            Y: Floats = choose(self.network, self.loss).predict(self.w, X)
+            Y: Floats = choose(self.network, self.loss, X).predict(self.w, X)
             known = np.isfinite(self.answers(Y) if self.task == "regression" else Y).reshape(len(X), -1).all(axis=1)
         if not known.all():
             raise TableError(
@@ -195,10 +195,9 @@ class Model:
         missing = missing_rows(table.column(name) for name in self.encoding.target_names)
         if missing.all():
             raise TableError(f"No row of {table.name} has a {names} to compare with.")
-        known = table.take(~missing)
-        X, notes = self.encoding.inputs(known)
+        X, notes = self.encoding.inputs(table)  # all its rows, so that a message counts them as the user does
         left_out = [f"{missing.sum():,} of {table.n_rows:,} rows have no {names}: left out"] if missing.any() else []
-        return X, self.encoding.targets(known), [*left_out, *notes]
+        return X[~missing], self.encoding.targets(table.take(~missing)), [*left_out, *notes]
 
     def score(self, X: Floats, T: Floats) -> report.Scores:
         """Return scores on encoded rows X (n, n_in) and T (n, n_out)."""
@@ -252,3 +251,28 @@ def load(path: str | Path) -> Model:
     from deltarule import modelfile
 
     return modelfile.load(path)
+
+
+def output_activation(loss: Loss, task: str) -> str:
+    """Return what the outputs of a table's network do."""
+    if loss.fused:
+        return loss.fused[0]
+    return "identity" if task == "regression" else "logistic"
+
+
+def check_loss(loss: Loss, task: str) -> None:
+    """Refuse a loss that does not suit the task.
+
+    Raises
+    ------
+    SettingError
+        The message names those that do.
+    """
+    suited = {
+        "binary": ("binary_cross_entropy", "squared_error"),
+        "multilabel": ("binary_cross_entropy", "squared_error"),
+        "multiclass": ("cross_entropy", "binary_cross_entropy", "squared_error"),
+        "regression": tuple(name for name in LOSSES if "cross_entropy" not in name),
+    }[task]
+    if loss.name not in suited:
+        raise SettingError(f"The loss {loss} does not suit a {task} target; use {' or '.join(suited)}.")

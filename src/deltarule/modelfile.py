@@ -26,7 +26,7 @@ from deltarule.errors import InputError, ModelFileError, SettingError
 from deltarule.files import write_atomically
 from deltarule.jsonfields import damaged, finite, listed, record, text
 from deltarule.losses import Loss
-from deltarule.model import PARTS, Model, Training
+from deltarule.model import PARTS, Model, Training, check_loss, output_activation
 from deltarule.network import MAX_WEIGHTS, Network
 
 FORMAT = "deltarule"
@@ -125,9 +125,12 @@ def _read(file: IO[bytes], length: int, name: str) -> Model:
     if w.shape != (network.n_weights,) or not np.all(np.isfinite(w)):
         raise ModelFileError(f"{name} is damaged: its weights do not fit its network or are not finite.")
     try:
+        check_loss(loss, encoding.task)
         loss.check_pair(network.activations[-1])
     except SettingError as error:
         raise ModelFileError(f"{name} is damaged: {error}") from None
+    if network.activations[-1].name != output_activation(loss, encoding.task):
+        raise ModelFileError(f"{name} is damaged: its outputs do not fit its loss and its target.")
     if (network.n_in, network.n_out) != (len(encoding.input_names), encoding.n_outputs):
         raise ModelFileError(f"{name} is damaged: its network does not fit its columns.")
     return Model(network, w.astype(np.float64), loss, encoding, training)
@@ -233,6 +236,8 @@ def _training(value: object) -> Training:
     d = record(value, "training", tuple(Training.__dataclass_fields__))
     held_out = "test" if isinstance(d["scores"], dict) and "test" in d["scores"] else "validation"
     scores = record(d["scores"], "training.scores", (held_out, "training"))
+    if len({frozenset(found) for found in (*scores.values(), d["baseline"]) if isinstance(found, dict)}) > 1:
+        raise damaged("training.scores", sorted(scores), "scores of one kind")
     return Training(
         table=text(d["table"], "training.table"),
         rows={

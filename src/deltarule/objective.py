@@ -70,8 +70,9 @@ class Objective:
             raise SettingError(f"l2 was {l2!r}; it is a number from 0 up.")
         self.l2 = float(l2)
         self.rows = _checked_rows(network, self.loss, X, T, sample_weight)
-        self.engine = choose(network, self.loss) if engine is None else engine
+        self.engine = choose(network, self.loss, self.rows.X) if engine is None else engine
         self._xp = array_namespace(self.rows.X)
+        self._last_order: tuple[tuple[int, int, bool] | None, Array] = (None, None)
 
     @property
     def n_rows(self) -> int:
@@ -140,10 +141,17 @@ class Objective:
 
     def order(self, seed: int, epoch: int, shuffle: bool = True) -> Array:
         """Return the order in which an epoch visits the rows, a function of seed and epoch alone."""
-        order = np.arange(self.n_rows)
-        if shuffle:
-            np.random.Generator(np.random.PCG64([seed, epoch])).shuffle(order)
-        return order if is_numpy_namespace(self._xp) else self._xp.asarray(order)
+        asked = (seed, epoch, shuffle)
+        if self._last_order[0] != asked:  # an epoch in many steps asks for the same one again and again
+            order = np.arange(self.n_rows)
+            if shuffle:
+                np.random.Generator(np.random.PCG64([seed, epoch])).shuffle(order)
+            self._last_order = asked, order if is_numpy_namespace(self._xp) else self._xp.asarray(order)
+        return self._last_order[1]
+
+    def weight_of(self, order: Array) -> float:
+        """Return the sum of the sample weights of some rows: their number where all weigh 1."""
+        return float(len(order)) if self.rows.s is None else float(self._xp.sum(self.rows.s[order]))
 
     def weights(self, w: Array) -> Array:
         """Return a copy of w in the objective's array library and number type, checked.
@@ -165,6 +173,8 @@ class Objective:
         return made
 
     def _weights(self, w: Array) -> Array:
+        if tuple(w.shape) != (self.n_weights,):
+            raise InputError(f"w has shape {tuple(w.shape)}; this network needs ({self.n_weights},).")
         if w.dtype == self.rows.X.dtype:
             return w
         return self._xp.asarray(w, dtype=self.rows.X.dtype)
@@ -189,7 +199,7 @@ def predict(network: Network, w: Array, X: Array) -> Array:
     w = xp.asarray(w, dtype=X.dtype)
     if tuple(w.shape) != (network.n_weights,):
         raise InputError(f"w has shape {tuple(w.shape)}; this network needs ({network.n_weights},).")
-    return choose(network, losses.get("squared_error")).predict(w, X)
+    return choose(network, losses.get("squared_error"), X).predict(w, X)
 
 
 def _checked_inputs(network: Network, X: Array) -> Array:

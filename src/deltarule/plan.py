@@ -4,11 +4,12 @@ docs/explain/architecture.md gives the reasons, and a way to compare other choic
 """
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from deltarule import methods
 from deltarule.errors import SettingError
-from deltarule.methods import Method
+from deltarule.methods import Method, schedules
 from deltarule.stopping import MaxFail, MaxSeconds, MaxSteps, MinGrad, Stalled, StopRule
 
 WIDTHS = ((200, 8), (1_000, 16), (10_000, 32))
@@ -87,7 +88,7 @@ def make(
     SettingError
         If a value is unknown or out of range.
     """
-    chosen, steps, fails = _method(n_rows, method, dict(settings or {}), seed)
+    chosen, steps, fails = _method(n_rows, method, dict(settings or {}), seed, max_steps)
     steps = steps if max_steps is None else max_steps
     stop: list[StopRule] = [MaxSteps(steps), MaxFail(fails), MinGrad(1e-6)]
     if not isinstance(chosen, methods.Online):
@@ -97,7 +98,9 @@ def make(
     return Plan(_hidden(n_rows, hidden), chosen, tuple(stop), _penalties(n_rows, l2), steps)
 
 
-def _method(n_rows: int, method: Any, settings: dict[str, Any], seed: int) -> tuple[Method, int, int]:
+def _method(
+    n_rows: int, method: Any, settings: dict[str, Any], seed: int, max_steps: int | None
+) -> tuple[Method, int, int]:
     if settings and not isinstance(method, str):
         given = ", ".join(settings)
         raise SettingError(f"The settings {given} are for a method given by name; set them in the object.")
@@ -108,7 +111,9 @@ def _method(n_rows: int, method: Any, settings: dict[str, Any], seed: int) -> tu
     if isinstance(method, str):
         name = methods.ALIASES.get(method, (method, {}))[0]
         if name == "online":
-            settings = {"seed": seed} | settings
+            settings = {"seed": int(seed)} | settings
+            if isinstance(settings.get("learning_rate"), str):
+                settings["learning_rate"] = schedules.get(settings["learning_rate"], max_steps or ADAM_EPOCHS)
     made = methods.get(method, **settings)
     if isinstance(made, methods.Online):
         return made, ADAM_EPOCHS, ADAM_FAILS
@@ -121,18 +126,18 @@ def _hidden(n_rows: int, hidden: Any) -> tuple[int, ...]:
     if hidden is None:
         return (next((width for rows, width in WIDTHS if n_rows <= rows), WIDEST),)
     try:
-        widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
-        fine = all(isinstance(width, int) and 1 <= width <= LARGEST_LAYERS for width in widths)
+        widths = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
+        fine = all(isinstance(width, Integral) and 1 <= int(width) <= LARGEST_LAYERS for width in widths)
     except TypeError:
         fine = False
     if not fine or isinstance(hidden, str | bool):
         raise SettingError(f"hidden was {hidden!r}; give widths of hidden layers such as (32, 16), or () for none.")
-    return widths
+    return tuple(int(width) for width in widths)
 
 
 def _penalties(n_rows: int, l2: Any) -> tuple[float, ...]:
     if isinstance(l2, str) and l2 == "auto":
         return PENALTIES if n_rows <= BATCH_ROWS else (SINGLE_PENALTY,)
-    if isinstance(l2, int | float) and not isinstance(l2, bool) and 0 <= l2 < float("inf"):
+    if isinstance(l2, Real) and not isinstance(l2, bool) and 0 <= float(l2) < float("inf"):
         return (float(l2),)
     raise SettingError(f"l2 was {l2!r}; it is 'auto' or a number from 0 up.")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from deltarule.errors import SettingError, unknown
 from deltarule.record import Record
 
 
@@ -27,6 +28,10 @@ def learning_curve(history: Sequence[Record], ax: Any = None, by: str = "step") 
         import matplotlib.pyplot as plt
 
         _, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    if not history:
+        raise SettingError("There is no history to draw: a model that was loaded from a file has none.")
+    if by not in ("step", "passes", "seconds"):
+        raise unknown("axis", by, ("step", "passes", "seconds"))
     at = [getattr(record, by) for record in history]
     ax.plot(at, [record.loss for record in history], label="training")
     checked = [record.validation_loss for record in history]

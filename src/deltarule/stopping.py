@@ -20,7 +20,7 @@ class Reason(Enum):
     VALIDATION = "The validation loss has not improved for max_fail checks."
     MAX_STEPS = "The step limit was reached."
     MAX_SECONDS = "The time limit was reached."
-    STALLED = "The loss stalled: the last steps hardly lowered it."
+    STALLED = "The loss stalled: the last steps hardly changed it."
     NO_DESCENT = "No further descent was found."
     NON_FINITE = "A value became non-finite."
     INTERRUPTED = "The run was interrupted."
@@ -123,7 +123,7 @@ class MaxFail:
 
 @dataclass(frozen=True)
 class Stalled:
-    """Stop when the last `steps` steps lowered the loss by less than `share` of it."""
+    """Stop when the last `steps` steps changed the loss by at most `share` of it."""
 
     share: float = 1e-6
     steps: int = 10
@@ -137,4 +137,4 @@ class Stalled:
         if len(history) <= self.steps:
             return None
         before, now = history[-1 - self.steps].loss, history[-1].loss
-        return Reason.STALLED if before - now <= self.share * abs(now) else None
+        return Reason.STALLED if abs(before - now) <= self.share * abs(now) else None

@@ -4,9 +4,8 @@ Progress bars, early stopping, checkpoints and recordings are consumers of what 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from math import inf, isfinite, isnan
 from time import perf_counter
 from typing import Any
@@ -24,8 +23,6 @@ from deltarule.special import Array
 from deltarule.stopping import MaxSteps, MinGrad, Reason, StopRule
 
 DEFAULT_STOP: tuple[StopRule, ...] = (MaxSteps(1000), MinGrad())
-_QUIET = partial(np.errstate, over="ignore", invalid="ignore")
-"""Overflow on the way is no news: a step that ends non-finite is named, and a line search steps back from one."""
 Observer = Callable[[Record], object]
 """Told each record; returning True stops the run."""
 
@@ -62,7 +59,9 @@ class Result:
 
     @property
     def converged(self) -> bool:
-        """Whether the run ended at a goal, a flat place or the validation minimum, rather than at a limit."""
+        """Whether the run ended at a goal, a flat place or the validation minimum, and no higher than it began."""
+        if not self.history or self.loss > self.history[0].loss:
+            return False
         return self.reason in (Reason.GOAL, Reason.MIN_GRAD, Reason.VALIDATION, Reason.STALLED)
 
 
@@ -122,13 +121,23 @@ def steps(objective: Any, w: Array, method: Any = "conjugate_gradient", state: A
     methods.check_needs(method, objective)
     if state is None:
         start = objective.weights(w) if callable(getattr(objective, "weights", None)) else w
-        with _QUIET():
+        with _at_work(objective):
             state = method.start(objective, start)
     yield state
     while True:
-        with _QUIET():
+        with _at_work(objective):
             state = method.step(objective, state)
         yield state
+
+
+@contextmanager
+def _at_work(objective: Any) -> Iterator[None]:
+    """Surround what computes: the engine's own context, and no warnings of overflow on the way.
+
+    A step that ends non-finite is named, and a line search steps back from one: neither is news.
+    """
+    with getattr(objective, "working", nullcontext)(), np.errstate(over="ignore", invalid="ignore"):
+        yield
 
 
 def train(
@@ -139,6 +148,7 @@ def train(
     validation: Objective | None = None,
     observe: Observer | None = None,
     state: Any = None,
+    keep_on_interrupt: bool = False,
 ) -> Result:
     """Train until a stop rule finds a reason, the method can go no further, or a value becomes non-finite.
 
@@ -159,6 +169,8 @@ def train(
         Called with each `Record`; returning True stops the run.
     state : State, optional
         A state of the same method to go on from, instead of w.
+    keep_on_interrupt : bool
+        Whether Ctrl-C ends the run with its result so far instead of raising KeyboardInterrupt.
 
     Returns
     -------
@@ -172,30 +184,35 @@ def train(
     """
     if not isinstance(stop, Sequence) or not all(callable(rule) for rule in stop):
         raise SettingError(f"stop was {stop!r}; give a list of stop rules such as [stopping.MaxSteps(200)].")
-    working = getattr(objective, "working", nullcontext)
-    with working():
-        return _run(Counted(objective), w, methods.get(method), stop, validation, observe, state)
+    if validation is not None and validation.network != getattr(objective, "network", None):
+        raise SettingError("The validation objective has another network than the one trained; use the same.")
+    run = _History(Counted(objective), validation)
+    try:
+        return _run(run, w, methods.get(method), stop, observe, state)
+    except KeyboardInterrupt:
+        if not keep_on_interrupt or run.last is None:
+            raise
+        return run.end(run.last, Reason.INTERRUPTED)
 
 
 def _run(
-    counted: Counted, w: Array, method: Method, stop: Sequence[StopRule], validation: Objective | None,
-    observe: Observer | None, state: Any,
-) -> Result:  # fmt: skip
-    run, last = _History(counted, validation), None
+    run: "_History", w: Array, method: Method, stop: Sequence[StopRule], observe: Observer | None, state: Any
+) -> Result:
+    counted = run.counted
     for following in steps(counted, w, method, state):
+        last = run.last
         if not is_finite(following):
-            with _QUIET():
+            with _at_work(counted):
                 what = _bad_start(following) if last is None else locate(counted.objective, method, last, following)
-            return run.end(last if last is not None else following, Reason.NON_FINITE, what)
-        last = following
-        with _QUIET():
-            record = run.add(last)
+            message = f"{what} It happened in step {len(run.history)}." if run.history else what
+            return run.end(following if last is None else last, Reason.NON_FINITE, message)
+        record = run.add(following)
         stopped = observe is not None and observe(record) is True
         reason = next((found for rule in stop if (found := rule(run.history)) is not None), None)
-        if last.stuck:
-            return run.end(last, Reason.NO_DESCENT, f"{Reason.NO_DESCENT.value[:-1]}: {last.stuck}.")
+        if following.stuck:
+            return run.end(following, Reason.NO_DESCENT, f"{Reason.NO_DESCENT.value[:-1]}: {following.stuck}.")
         if reason is not None or stopped:
-            return run.end(last, reason or Reason.CALLER)
+            return run.end(following, reason or Reason.CALLER)
     raise AssertionError("steps never ends")
 
 
@@ -205,12 +222,20 @@ class _History:
     def __init__(self, counted: Counted, validation: Objective | None) -> None:
         self.counted, self.validation = counted, validation
         self.history: list[Record] = []
+        self.last: Any = None
         self.best_w: Array = None
         self.best_score = inf
         self.best_step = 0
         self.started = perf_counter()
 
     def add(self, state: Any) -> Record:
+        with _at_work(self.validation):
+            record = self._record(state)
+        self.last = state
+        self.history.append(record)
+        return record
+
+    def _record(self, state: Any) -> Record:
         step = len(self.history)
         checked = None if self.validation is None else self.validation.value(state.w)
         score = state.loss if checked is None else checked
@@ -218,12 +243,16 @@ class _History:
             self.best_w, self.best_step = state.w, step
             self.best_score = inf if isnan(score) else score  # after a NaN everything is better
         grad = getattr(state, "grad", None)
-        record = Record(
-            step, self.counted.passes, perf_counter() - self.started, float(state.loss), checked,
-            None if grad is None else float(grad @ grad) ** 0.5, self.best_step, step - self.best_step,
-        )  # fmt: skip
-        self.history.append(record)
-        return record
+        return Record(
+            step=step,
+            passes=self.counted.passes,
+            seconds=perf_counter() - self.started,
+            loss=float(state.loss),
+            validation_loss=checked,
+            gradient_size=None if grad is None else float(grad @ grad) ** 0.5,
+            best_step=self.best_step,
+            fails=step - self.best_step,
+        )
 
     def end(self, last: Any, reason: Reason, message: str = "") -> Result:
         if self.validation is None or not self.history:

@@ -5,15 +5,24 @@ sums; it must cut at borders fixed by the data and the network alone and add in 
 does not depend on threads or workers. Means and penalties belong to the objective.
 """
 
+import warnings
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from deltarule.losses import Loss
 from deltarule.network import Network
 from deltarule.special import Array
 from deltarule.update import Update
 
-__all__ = ["Engine", "Rows", "Update", "choose"]
+__all__ = ["Engine", "Rows", "Update", "choose", "in_use"]
+
+UNCOMPILED = (
+    "deltarule was installed without a C++ compiler, so NumPy computes instead of its compiled kernels: the same "
+    "results, slower. Install a compiler and deltarule again."
+)
 
 
 class Rows(NamedTuple):
@@ -62,8 +71,29 @@ class Engine(Protocol):
         ...
 
 
-def choose(network: Network, loss: Loss) -> Engine:
-    """Return the engine for arrays in memory."""
+def choose(network: Network, loss: Loss, X: Array) -> Engine:
+    """Return the engine for inputs X: compiled kernels where they are there and know all formulas, or arrays."""
+    from deltarule.engines import native
     from deltarule.engines.array import ArrayEngine
 
+    if isinstance(X, np.ndarray) and native.serves(network, loss):
+        return native.NativeEngine(network, loss)
+    if native.kernels() is None:
+        _warn_uncompiled()
     return ArrayEngine(network, loss)
+
+
+def in_use() -> str:
+    """Return what computes for arrays in memory, as a sentence."""
+    from deltarule.engines import native
+
+    kernels = native.kernels()
+    if kernels is None:
+        return UNCOMPILED
+    return f"Compiled kernels for {kernels.isa()}, up to {native.n_threads()} threads."
+
+
+@cache
+def _warn_uncompiled() -> None:
+    """Say once that the compiled engine is missing."""
+    warnings.warn(UNCOMPILED, RuntimeWarning, stacklevel=4)

@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 from array_api_compat import array_namespace
 
 from deltarule.engines import Rows
-from deltarule.errors import SettingError
-from deltarule.losses import Loss
+from deltarule.losses import Loss, need_curvature
 from deltarule.network import Network
 from deltarule.special import Array
 from deltarule.update import Update
@@ -82,7 +81,7 @@ class ArrayEngine:
 
     def gauss_newton(self, w: Array, rows: Rows) -> tuple[float, Array, Array]:
         """Return Σ s · loss, its gradient (p,), and Σ s · J' C J (p, p)."""
-        self._need_curvature()
+        need_curvature(self.loss)
         xp, layers = array_namespace(w), list(self.network.layers(w))
         p, total = self.network.n_weights, 0.0
         descent, H = xp.zeros_like(w), xp.zeros((p, p), dtype=w.dtype)
@@ -99,7 +98,7 @@ class ArrayEngine:
 
     def gauss_newton_product(self, w: Array, rows: Rows, v: Array) -> Array:
         """Return (Σ s · J' C J) v of shape (p,), without the matrix."""
-        self._need_curvature()
+        need_curvature(self.loss)
         xp, layers = array_namespace(w), list(self.network.layers(w))
         along = list(self.network.layers(v))
         product = xp.zeros_like(w)
@@ -258,13 +257,6 @@ class ArrayEngine:
     def _curvature(self, xp: Any, passed: Pass, rows: Rows) -> Array:
         assert self.loss.curvature is not None
         return self.loss.curvature(xp, passed.E[-1], passed.Y[-1], rows.T, self._parameter)
-
-    def _need_curvature(self) -> None:
-        if self.loss.curvature is None:
-            raise SettingError(
-                f"The loss {self.loss} has no curvature, which Gauss-Newton methods need; "
-                "use huber or log_cosh, or a method that needs the gradient alone."
-            )
 
     @property
     def _fused(self) -> bool:

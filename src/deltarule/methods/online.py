@@ -91,12 +91,14 @@ class Online:
         """Return the state after the next rows."""
         n = objective.n_rows
         stop = n if self.rows_per_step is None else min(n, s.row + self.rows_per_step)
-        order = objective.order(self.seed, s.epoch, self.shuffle)[s.row : stop]
+        whole = objective.order(self.seed, s.epoch, self.shuffle)
+        order = whole if stop - s.row == n else whole[s.row : stop]
         rate = s.pace.factor * self.schedule.at(s.epoch + s.row / n)
         update = Update(self.rule, rate, self.batch_size, 0.0)
         w, memory, count, total = objective.epoch(s.w, s.memory, s.updates, order, update)
         total = total + s.total
-        loss = total / stop + objective.penalty(w)
+        weight = n if stop == n else objective.weight_of(whole[:stop])
+        loss = (total / weight if weight else 0.0) + objective.penalty(w)
         if stop < n:
             return OnlineState(w, loss, "", s.epoch, stop, memory, count, total, s.pace)
         pace = self.schedule.observe(s.pace, loss)

@@ -219,8 +219,15 @@ SCHEDULES: dict[str, type[Schedule]] = {
 """All schedules by name."""
 
 
-def get(schedule: str | Schedule | float, rate: float | None = None) -> Schedule:
+def get(schedule: str | Schedule | float, epochs: float | None = None) -> Schedule:
     """Return a schedule from its name, from a number (constant), or as it is.
+
+    Parameters
+    ----------
+    schedule : str, Schedule or float
+        A name may carry the rate, as in ``"cosine(0.05)"``.
+    epochs : float, optional
+        How long the run is, for a schedule by name that has a length.
 
     Raises
     ------
@@ -230,13 +237,25 @@ def get(schedule: str | Schedule | float, rate: float | None = None) -> Schedule
     if isinstance(schedule, int | float):
         return Constant(float(schedule))
     if isinstance(schedule, str):
-        if schedule not in SCHEDULES:
-            raise unknown("schedule", schedule, SCHEDULES)
-        made = SCHEDULES[schedule]
-        return made() if rate is None else made(rate)  # type: ignore[call-arg]  # every schedule takes a rate first
+        return _named(schedule, epochs)
     if isinstance(schedule, type) or not callable(getattr(schedule, "at", None)):
         raise unknown("schedule", schedule, SCHEDULES)
     return schedule
+
+
+def _named(text: str, epochs: float | None) -> Schedule:
+    name, bracket, rest = text.partition("(")
+    if name not in SCHEDULES:
+        raise unknown("schedule", text, SCHEDULES)
+    made, settings = SCHEDULES[name], {}
+    if bracket:
+        try:
+            settings["rate"] = float(rest.removesuffix(")"))
+        except ValueError:
+            raise SettingError(f"The schedule {text!r} is not a name with a rate, as in 'cosine(0.05)'.") from None
+    if epochs is not None and any(row.name == "epochs" for row in fields(made)):  # type: ignore[arg-type]
+        settings["epochs"] = epochs
+    return made(**settings)
 
 
 def _glide(start: float, end: float, share: float) -> float:

@@ -1,0 +1,138 @@
+"""The native engine: argument packing and threads for the compiled kernels, nothing numerical.
+
+The kernels know activations, losses and rules by their places in the tables. A user's own activation is not among
+them and goes to the array engine. Results do not depend on the number of threads.
+"""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule.activations import ACTIVATIONS
+from deltarule.engines import Rows
+from deltarule.errors import SettingError
+from deltarule.losses import LOSSES, Loss, need_curvature
+from deltarule.network import Network
+from deltarule.update import Update
+
+_ACTIVATION_CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
+_LOSS_CODES = {name: code for code, name in enumerate(LOSSES)}
+_RULE_CODES = {name: code for code, name in enumerate(("plain", "momentum", "nesterov", "rmsprop", "adam"))}
+THREADS = "DELTARULE_THREADS"
+"""The environment variable that limits the threads of a call."""
+
+Numbers = NDArray[Any]
+
+
+@cache
+def kernels() -> Any:
+    """Return the compiled module, or None where the package was installed without a compiler."""
+    try:
+        return import_module("deltarule.engines._native")
+    except ImportError:
+        return None
+
+
+@cache
+def n_threads() -> int:
+    """Return how many threads a call may use: what DELTARULE_THREADS says, or the processors of this process.
+
+    Raises
+    ------
+    SettingError
+        If the variable does not hold a whole number from 1 up.
+    """
+    given = os.environ.get(THREADS)
+    if given is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not (given.isdecimal() and int(given) > 0):
+        raise SettingError(f"The environment variable {THREADS} was {given!r}; it is a whole number from 1 up.")
+    return int(given)
+
+
+def serves(network: Network, loss: Loss) -> bool:
+    """Return whether the kernels are there and know all formulas of a network and a loss."""
+    built_in = all(ACTIVATIONS.get(row.name) is row for row in network.activations)
+    return built_in and loss.name in LOSSES and kernels() is not None
+
+
+@dataclass(frozen=True)
+class NativeEngine:
+    """Sums over rows by compiled kernels; see `deltarule.engines.Engine`.
+
+    Parameters
+    ----------
+    network : Network
+        Sizes and built-in activations.
+    loss : Loss
+        A built-in loss that accepts the network's output activation.
+    """
+
+    network: Network
+    loss: Loss
+
+    @cached_property
+    def _formulas(self) -> tuple[Any, ...]:
+        """What every kernel is told first: sizes, activations, loss, its parameter, whether it fuses."""
+        codes = [_ACTIVATION_CODES[row.name] for row in self.network.activations]
+        parameter = 0.0 if self.loss.parameter is None else self.loss.parameter
+        fused = self.loss.fuses(self.network.activations[-1])
+        return list(self.network.sizes), codes, _LOSS_CODES[self.loss.name], parameter, fused
+
+    def value(self, w: Numbers, rows: Rows) -> float:
+        """Return Σ s · loss."""
+        return float(kernels().value(*self._formulas, *_packed(w, *rows), n_threads()))
+
+    def value_grad(self, w: Numbers, rows: Rows) -> tuple[float, Numbers]:
+        """Return Σ s · loss and its gradient (p,)."""
+        grad = np.empty_like(w)
+        return kernels().value_grad(*self._formulas, *_packed(w, *rows), grad, n_threads()), grad
+
+    def gauss_newton(self, w: Numbers, rows: Rows) -> tuple[float, Numbers, Numbers]:
+        """Return Σ s · loss, its gradient (p,), and Σ s · J' C J (p, p)."""
+        need_curvature(self.loss)
+        grad, H = np.empty_like(w), np.empty((w.size, w.size), dtype=w.dtype)
+        total = kernels().gauss_newton(*self._formulas, *_packed(w, *rows), grad, H, n_threads())
+        return total, grad, H
+
+    def gauss_newton_product(self, w: Numbers, rows: Rows, v: Numbers) -> Numbers:
+        """Return (Σ s · J' C J) v of shape (p,), without the matrix."""
+        need_curvature(self.loss)
+        product = np.empty_like(w)
+        kernels().gauss_newton_product(*self._formulas, *_packed(w, *rows, v), product, n_threads())
+        return product
+
+    def epoch(
+        self, w: Numbers, memory: Numbers, count: int, rows: Rows, order: Numbers, update: Update
+    ) -> tuple[Numbers, Numbers, int, float]:
+        """Visit the rows in `order`, moving the weights after each row or mini-batch."""
+        w, memory = np.array(w, order="C"), np.array(memory, order="C")
+        rule = update.rule
+        settings = [float(getattr(rule, setting.name)) for setting in fields(rule)]  # type: ignore[arg-type]
+        hyper = tuple([*settings, 0.0, 0.0, 0.0][:3])
+        count, total = kernels().epoch(
+            *self._formulas, w, memory, count, *_packed(*rows), np.ascontiguousarray(order, dtype=np.int64),
+            update.batch_size, _RULE_CODES[rule.name], hyper, update.rate, update.l2,
+        )  # fmt: skip
+        return w, memory, count, total
+
+    def predict(self, w: Numbers, X: Numbers) -> Numbers:
+        """Return the outputs (n, n_out)."""
+        Y = np.empty((X.shape[0], self.network.n_out), dtype=w.dtype)
+        kernels().predict(self._formulas[0], self._formulas[1], *_packed(w, X), Y, n_threads())
+        return Y
+
+    def working(self) -> AbstractContextManager[object]:
+        """Return a context for a run: the kernels need none."""
+        return nullcontext()
+
+
+def _packed(*arrays: Numbers | None) -> list[Numbers | None]:
+    """Return the arrays as the kernels read them, copied only where they are not contiguous already."""
+    return [array if array is None or array.flags.c_contiguous else np.ascontiguousarray(array) for array in arrays]
