@@ -1,0 +1,30 @@
+// The batch kernels of one instruction set: compiled once for each.
+#include "gauss_newton.hpp"
+#include "gauss_newton_product.hpp"
+#include "predict.hpp"
+
+namespace deltarule::DELTARULE_ISA {
+
+template <class T>
+static BatchTable<T> batch_table() {
+    return {
+        .plan = plan_batch<T>,
+        .pack = pack_weights<T>,
+        .value = batch_value<T>,
+        .value_grad = batch_value_grad<T>,
+        .gauss_newton = batch_gauss_newton<T>,
+        .gauss_newton_workspace = gauss_newton_workspace<T>,
+        .gauss_newton_sums = gauss_newton_sums<T>,
+        .spread = spread_gauss_newton<T>,
+        .product = batch_gauss_newton_product<T>,
+        .product_workspace = product_workspace<T>,
+        .predict = batch_predict<T>,
+        .predict_few = predict_few<T>,
+    };
+}
+
+BatchTables batch_tables() {
+    return {batch_table<double>(), batch_table<float>()};
+}
+
+}  // namespace deltarule::DELTARULE_ISA

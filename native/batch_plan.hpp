@@ -1,0 +1,91 @@
+// Where everything lies: in the packed weights, and in the workspace that a thread keeps for one block of rows.
+#pragma once
+
+#include "batch_table.hpp"
+#include "gemm.hpp"
+
+namespace deltarule::DELTARULE_ISA {
+
+inline constexpr std::ptrdiff_t block_bytes = 384 * 1024;  // of the second-level cache, for one block's numbers
+inline constexpr int row_unit = 48, longest_block = 480;   // a block is a multiple of every instruction set's panel
+inline constexpr std::ptrdiff_t line = 64;                 // bytes
+
+template <class T>
+inline BatchPlan plan_batch(const NetworkView& network, std::int64_t n, BatchLayer* layers) {
+    constexpr int W = simd<T>::width, R = panel_rows<T>;
+    BatchPlan plan{};
+    plan.network = network;
+    plan.layers = layers;
+    const int n_in = int(network.sizes[0]);
+    const auto fills_lanes = [](std::int64_t width) { return vectors_of<T>(int(width)) * W * 10 <= width * 11; };
+    plan.by_rows = fills_lanes(n_in);
+    plan.forward_rows = plan.by_rows && n_in >= 2 * network.sizes[1] && fills_lanes(network.sizes[1]);
+
+    std::ptrdiff_t row = plan.by_rows ? 0 : n_in;
+    for (int l = 1; l <= network.depth; ++l) row += 2 * std::ptrdiff_t(network.sizes[l]);
+    const std::ptrdiff_t fit = block_bytes / (row * std::ptrdiff_t(sizeof(T))) / row_unit * row_unit;
+    plan.block_rows = int(fit < 2 * row_unit ? 2 * row_unit : fit > longest_block ? longest_block : fit);
+    plan.held_rows = n < plan.block_rows ? int((n + R - 1) / R * R) : plan.block_rows;
+
+    constexpr std::ptrdiff_t align = line / std::ptrdiff_t(sizeof(T));
+    const auto take = [](std::ptrdiff_t& total, std::ptrdiff_t n) {
+        const std::ptrdiff_t at = total;
+        total += (n + align - 1) / align * align;
+        return at;
+    };
+    std::ptrdiff_t widest = 0;
+    const std::ptrdiff_t x_width = plan.forward_rows ? vectors_of<T>(int(network.sizes[1])) * W : n_in;
+    plan.x = take(plan.n_workspace, (x_width > n_in ? x_width : n_in) * (plan.by_rows ? R : plan.held_rows));
+    for (int l = 0; l < network.depth; ++l) {
+        BatchLayer& layer = layers[l];
+        layer.n_in = int(network.sizes[l]);
+        layer.n_out = int(network.sizes[l + 1]);
+        layer.activation = network.activations[l];
+        const std::ptrdiff_t size = std::ptrdiff_t(layer.n_in) * layer.n_out;
+        layer.w = plan.n_weights;
+        layer.b = layer.w + size;
+        plan.n_weights = layer.b + layer.n_out;
+        layer.forward = take(plan.n_packed, l == 0 && plan.forward_rows ? layer.n_in * x_width : size);
+        layer.backward = l == 0 ? 0 : take(plan.n_packed, size);
+        layer.y = take(plan.n_workspace, std::ptrdiff_t(layer.n_out) * plan.held_rows);
+        layer.slope = take(plan.n_workspace, std::ptrdiff_t(layer.n_out) * plan.held_rows);
+        layer.bias = take(plan.n_workspace, std::ptrdiff_t(layer.n_out) * W);
+        if (layer.n_out > widest) widest = layer.n_out;
+    }
+    plan.scratch = take(plan.n_workspace, (2 * widest + 1) * R);
+    return plan;
+}
+
+template <class T>
+inline void pack_weights(const BatchPlan& plan, const T* w, T* packed) {
+    for (int l = 0; l < plan.network.depth; ++l) {
+        const BatchLayer& layer = plan.layers[l];
+        if (l == 0 && plan.forward_rows)
+            pack_rows(w + layer.w, layer.n_in, layer.n_out, packed + layer.forward);
+        else
+            pack(w + layer.w, layer.n_in, 1, layer.n_out, layer.n_in, packed + layer.forward);
+        if (l > 0) pack(w + layer.w, 1, layer.n_in, layer.n_in, layer.n_out, packed + layer.backward);
+    }
+}
+
+// A thread's workspace seen as one panel: the panel-th of its block.
+template <class T>
+struct PanelView {
+    const BatchPlan& plan;
+    T* workspace;
+    int panel;
+
+    T* x() const {
+        const std::ptrdiff_t size = std::ptrdiff_t(plan.layers[0].n_in) * panel_rows<T>;
+        return workspace + plan.x + (plan.by_rows ? 0 : panel * size);
+    }
+    T* of(int l, std::ptrdiff_t start) const {
+        return workspace + start + std::ptrdiff_t(panel) * plan.layers[l].n_out * panel_rows<T>;
+    }
+    T* y(int l) const { return l < 0 ? x() : of(l, plan.layers[l].y); }
+    T* slope(int l) const { return of(l, plan.layers[l].slope); }
+    T* arrived() const { return workspace + plan.scratch; }  // at the outputs; after softmax: log y
+    T* targets() const { return arrived() + std::ptrdiff_t(plan.layers[plan.network.depth - 1].n_out) * panel_rows<T>; }
+};
+
+}  // namespace deltarule::DELTARULE_ISA

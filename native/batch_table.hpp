@@ -1,0 +1,79 @@
+// What the batch kernels offer, as plain data and function pointers: the door between the drivers, compiled
+// once, and the kernels, compiled once for each instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels.hpp"
+
+namespace deltarule {
+
+// Where a layer's parts lie: in w, in the packed weights and in a thread's workspace (of one block of rows).
+struct BatchLayer {
+    int n_in, n_out, activation;
+    std::ptrdiff_t w, b;               // in w
+    std::ptrdiff_t forward, backward;  // in the packed weights
+    std::ptrdiff_t y, slope, bias;     // in the workspace: outputs, slopes (later local gradients), sums of those
+};
+
+struct BatchPlan {
+    NetworkView network;
+    BatchLayer* layers;
+    int block_rows, held_rows;  // of a block; that the workspace has room for, less if there are few rows
+    bool by_rows;       // the gradient of the first layer takes X as it is, row after row
+    bool forward_rows;  // the way forward through it, too
+    std::ptrdiff_t x, scratch;  // in the workspace
+    std::ptrdiff_t n_weights, n_packed, n_workspace;  // numbers
+};
+
+template <class T>
+struct BatchRows {
+    const T *X, *targets, *s;  // s may be null: all 1
+    std::int64_t n;
+};
+
+template <class T>
+struct BatchWeights {
+    const T *w, *packed;
+};
+
+inline constexpr std::int64_t few_rows = 8;
+inline constexpr std::ptrdiff_t few_extra = 64;  // numbers: the widest panel, less than two lines more than a row
+
+// Every sum is over the rows given, which the driver cuts at the borders of blocks.
+template <class T>
+struct BatchTable {
+    BatchPlan (*plan)(const NetworkView&, std::int64_t n, BatchLayer* layers);
+    void (*pack)(const BatchPlan&, const T* w, T* packed);
+    double (*value)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace);
+    double (*value_grad)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace, T* grad);  // adds to grad
+    // adds to grad and to sums, which `spread` writes into H (p, p)
+    double (*gauss_newton)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace, T* grad, T* sums);
+    std::ptrdiff_t (*gauss_newton_workspace)(const BatchPlan&);
+    std::ptrdiff_t (*gauss_newton_sums)(const BatchPlan&);
+    void (*spread)(const BatchPlan&, const T* sums, T* H);
+    // adds to out; `along` is v, packed as the weights are
+    void (*product)(const BatchPlan&, BatchWeights<T>, BatchWeights<T> along, BatchRows<T>, T* workspace, T* out);
+    std::ptrdiff_t (*product_workspace)(const BatchPlan&);
+    void (*predict)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace, T* out);
+    // for so few rows that packing the weights would cost more; the workspace holds 2 (widest layer + few_extra)
+    void (*predict_few)(const NetworkView&, const T* w, const T* X, std::int64_t n, T* workspace, T* out);
+};
+
+struct BatchTables {
+    BatchTable<double> of_double;
+    BatchTable<float> of_float;
+};
+
+namespace baseline {
+BatchTables batch_tables();
+}
+namespace avx2 {
+BatchTables batch_tables();
+}
+namespace avx512 {
+BatchTables batch_tables();
+}
+
+}  // namespace deltarule

@@ -1,0 +1,271 @@
+"""The batch kernels against the array engine: every activation and loss, shapes at the edges, threads, both precisions.
+
+The bound is on the error of a sum: some fifty roundings of the largest term: the
+reference computes in float64, and float32 is held to float32's unit.
+"""
+
+import os
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from deltarule import activations, losses
+from deltarule.engines import Rows
+from deltarule.engines.array import ArrayEngine
+from deltarule.network import Network
+
+native = pytest.importorskip("deltarule.engines._native")
+
+ACTIVATIONS, LOSSES = list(activations.ACTIVATIONS), list(losses.LOSSES)
+HIDDEN = [name for name, row in activations.ACTIVATIONS.items() if not row.couples]
+PAIRS = [
+    (name, output)
+    for name, loss in losses.LOSSES.items()
+    for output in (loss.accepts or ACTIVATIONS)
+    if output != "exponential" or name == "poisson"
+]
+CURVED = [pair for pair in PAIRS if losses.LOSSES[pair[0]].curvature is not None]
+SHAPES = [
+    (1, 1), (3, 1), (1, 3), (10, 8, 1), (10, 32, 1), (1, 20, 1), (5, 1, 4), (30, 64, 64, 10), (64, 64, 1),
+    (17, 23, 9, 2), (2, *[7] * 9, 3), (3, 1000, 2), (130, 49, 25),
+]  # fmt: skip
+DTYPES = [np.float64, np.float32]
+
+
+class Problem:
+    """A network, rows and weights, in one precision, and the arguments that name them to the kernels."""
+
+    def __init__(
+        self, sizes, hidden="tanh", output="identity", loss="squared_error", n=100, dtype=np.float64, weighted=True
+    ):
+        rng = np.random.default_rng(len(sizes) * 1000 + n)
+        self.network = Network(sizes, [hidden] * (len(sizes) - 2) + [output])
+        self.loss = losses.get(loss)
+        self.dtype = dtype
+        self.X = rng.standard_normal((n, sizes[0])).astype(dtype)
+        self.T = self.targets(rng, n, sizes[-1]).astype(dtype)
+        self.s = rng.uniform(0.5, 2, n).astype(dtype) if weighted else None
+        scale = np.concatenate([np.full((i + 1) * o, 1 / np.sqrt(i + 1)) for i, o in pairwise(sizes)])
+        self.w = (rng.standard_normal(self.network.n_weights) * scale).astype(dtype)
+        self.v = rng.standard_normal(self.network.n_weights).astype(dtype)
+        self.network_arguments = (list(sizes), [ACTIVATIONS.index(a.name) for a in self.network.activations])
+        self.arguments = (
+            *self.network_arguments, LOSSES.index(self.loss.name), self.loss.parameter or 0.0,
+            self.loss.fuses(self.network.activations[-1]), self.w, self.X, self.T, self.s,
+        )  # fmt: skip
+
+    def targets(self, rng, n, k):
+        if self.loss.name == "cross_entropy":
+            return rng.dirichlet(np.ones(k), n) if n % 2 else np.eye(k)[rng.integers(0, k, n)]
+        if self.loss.name == "binary_cross_entropy":
+            return rng.integers(0, 2, (n, k)) if n % 2 else rng.uniform(0, 1, (n, k))
+        return rng.poisson(2, (n, k)) if self.loss.name == "poisson" else rng.standard_normal((n, k))
+
+    def reference(self):
+        """Return the array engine and the same numbers in float64."""
+        wide = [None if a is None else a.astype(np.float64) for a in (self.X, self.T, self.s)]
+        return ArrayEngine(self.network, self.loss), self.w.astype(np.float64), Rows(*wide)
+
+    def close(self, got, wanted, factor=1.0):
+        unit = np.finfo(self.dtype).eps * factor
+        size = np.max(np.abs(wanted), initial=1.0)
+        assert np.all(np.abs(got - wanted) <= 50 * unit * (size + np.abs(wanted))), (
+            np.max(np.abs(got - wanted)) / size / unit
+        )
+
+
+def check_value_and_gradient(p, isa="", threads=1):
+    engine, w, rows = p.reference()
+    loss, gradient = engine.value_grad(w, rows)
+    got = np.full_like(p.w, np.nan)
+    growth = max(1.0, np.sqrt(len(p.X)) / 10)
+    p.close(native.value_grad(*p.arguments, got, threads, isa), loss, growth)
+    p.close(got, gradient, growth)
+    p.close(native.value(*p.arguments, threads, isa), loss, growth)
+
+
+def check_predict(p, isa="", threads=1):
+    engine, w, rows = p.reference()
+    out = np.full((len(p.X), p.network.n_out), np.nan, p.dtype)
+    native.predict(*p.network_arguments, p.w, p.X, out, threads, isa)
+    p.close(out, engine.predict(w, rows.X))
+
+
+def check_gauss_newton(p, isa="", threads=1):
+    engine, w, rows = p.reference()
+    loss, gradient, H = engine.gauss_newton(w, rows)
+    grad, got, product = (
+        np.full_like(p.w, np.nan),
+        np.full((p.w.size, p.w.size), np.nan, p.dtype),
+        np.full_like(p.w, np.nan),
+    )
+    p.close(native.gauss_newton(*p.arguments, grad, got, threads, isa), loss)
+    p.close(grad, gradient)
+    p.close(got, H)
+    assert np.array_equal(got, got.T)
+    native.gauss_newton_product(*p.arguments, p.v, product, threads, isa)
+    p.close(product, engine.gauss_newton_product(w, rows, p.v.astype(np.float64)))
+
+
+@pytest.fixture(params=native.isas())
+def isa(request):
+    return request.param
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", SHAPES, ids=str)
+def test_shapes(sizes, dtype, isa):
+    for n in (1, 7, 100, 700):
+        check_value_and_gradient(Problem(sizes, n=n, dtype=dtype, weighted=n % 2 == 0), isa)
+        check_predict(Problem(sizes, n=n, dtype=dtype), isa)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_hidden_activations(hidden, dtype, isa):
+    check_value_and_gradient(Problem((4, 6, 5, 2), hidden, n=61, dtype=dtype), isa)
+    check_predict(Problem((4, 6, 5, 2), hidden, n=61, dtype=dtype), isa)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("loss", "output"), PAIRS)
+def test_losses(loss, output, dtype, isa):
+    for n in (50, 51):
+        check_value_and_gradient(Problem((4, 6, 3), "tanh", output, loss, n, dtype), isa)
+    check_predict(Problem((4, 6, 3), "tanh", output, loss, 50, dtype), isa)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("loss", "output"), CURVED)
+def test_gauss_newton_losses(loss, output, dtype, isa):
+    for n in (50, 51):
+        check_gauss_newton(Problem((4, 6, 5, 3), "tanh", output, loss, n, dtype), isa)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "sizes", [s for s in SHAPES if s[-1] * sum((a + 1) * b for a, b in pairwise(s)) < 6000], ids=str
+)
+def test_gauss_newton_shapes(sizes, dtype, isa):
+    for n in (0, 1, 7, 600):
+        check_gauss_newton(Problem(sizes, n=n, dtype=dtype, weighted=n % 2 == 0), isa)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gauss_newton_cuts_wide_inputs(dtype, isa):
+    check_gauss_newton(Problem((60, 5, 2), n=500, dtype=dtype), isa)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_rows(dtype, isa):
+    p = Problem((3, 4, 2), n=0, dtype=dtype)
+    grad, out = np.ones_like(p.w), np.empty((0, 2), dtype)
+    assert native.value(*p.arguments, 2, isa) == 0
+    assert native.value_grad(*p.arguments, grad, 2, isa) == 0
+    assert not grad.any()
+    native.predict(*p.network_arguments, p.w, p.X, out, 2, isa)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [(10, 8, 1), (64, 64, 1), (30, 64, 64, 10), (300, 200, 10)], ids=str)
+def test_threads_give_the_same_bits(sizes, dtype, isa):
+    p = Problem(sizes, n=20_011 if sizes[0] < 20 else 3001, dtype=dtype)
+    grads = [np.empty_like(p.w) for _ in range(4)]
+    outs = [np.empty((len(p.X), p.network.n_out), dtype) for _ in range(4)]
+    values, matrices = set(), []
+    for k, threads in enumerate((1, 2, 3, 8)):
+        values.add((native.value_grad(*p.arguments, grads[k], threads, isa), native.value(*p.arguments, threads, isa)))
+        native.predict(*p.network_arguments, p.w, p.X, outs[k], threads, isa)
+        if p.w.size < 1000:
+            matrices.append((np.empty_like(p.w), np.empty((p.w.size, p.w.size), dtype), np.empty_like(p.w)))
+            native.gauss_newton(*p.arguments, *matrices[-1][:2], threads, isa)
+            native.gauss_newton_product(*p.arguments, p.v, matrices[-1][2], threads, isa)
+    assert len(values) == 1
+    for others in matrices[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(others, matrices[0], strict=True))
+    for k in (1, 2, 3):
+        assert np.array_equal(grads[0], grads[k])
+        assert np.array_equal(outs[0], outs[k])
+
+
+def test_value_equals_the_value_of_value_grad(isa):
+    p = Problem((10, 32, 1), n=5000)
+    assert native.value(*p.arguments, 1, isa) == native.value_grad(*p.arguments, np.empty_like(p.w), 1, isa)
+
+
+def test_a_row_without_weight_and_rows_beyond_the_last_add_nothing(isa):
+    p = Problem((3, 5, 2), n=40)
+    p.s[7] = 0
+    grad, without = np.empty_like(p.w), np.empty_like(p.w)
+    keep = np.arange(40) != 7
+    a = native.value_grad(*p.arguments, grad, 1, isa)
+    b = native.value_grad(*p.arguments[:6], p.X[keep], p.T[keep], p.s[keep], without, 1, isa)
+    assert a == pytest.approx(b, rel=1e-14)
+    np.testing.assert_allclose(grad, without, rtol=1e-12, atol=1e-13)
+
+
+def test_nan_and_infinity_pass_through(isa):
+    p = Problem((3, 5, 1), n=40)
+    p.X[3, 1] = np.nan
+    grad = np.empty_like(p.w)
+    assert np.isnan(native.value_grad(*p.arguments, grad, 1, isa))
+    assert np.isnan(grad).any()
+    out = np.empty((40, 1))
+    native.predict(*p.network_arguments, p.w, p.X, out, 1, isa)
+    assert np.isnan(out[3, 0])
+    assert np.isfinite(np.delete(out[:, 0], 3)).all()
+
+
+def test_unaligned_and_read_only_arrays(isa):
+    p = Problem((7, 6, 2), n=100)
+    grad, wanted = np.empty_like(p.w), np.empty_like(p.w)
+    native.value_grad(*p.arguments, wanted, 1, isa)
+    moved = []
+    for a in (p.w, p.X, p.T, p.s):
+        raw = np.zeros(a.nbytes + 8, np.uint8)
+        b = raw[8 - raw.ctypes.data % 8 :][: a.nbytes].view(a.dtype).reshape(a.shape)
+        b[...] = a
+        b.flags.writeable = False
+        moved.append(b)
+    native.value_grad(*p.arguments[:5], *moved, grad, 1, isa)
+    assert np.array_equal(grad, wanted)
+
+
+def test_wrong_shapes_are_refused():
+    p = Problem((3, 4, 2), n=10)
+    grad = np.empty_like(p.w)
+    with pytest.raises(ValueError, match="w has"):
+        native.value(*p.arguments[:5], p.w[:-1], p.X, p.T, p.s)
+    with pytest.raises(ValueError, match="T has"):
+        native.value(*p.arguments[:6], p.X, p.T[:5], p.s)
+    with pytest.raises(ValueError, match="grad has"):
+        native.value_grad(*p.arguments, grad[:3])
+    with pytest.raises(TypeError):
+        native.value(*p.arguments[:6], p.X.astype(np.float32), p.T, p.s)
+
+
+def test_calls_from_several_python_threads():
+    p = Problem((10, 16, 2), n=3000)
+    wanted = np.empty_like(p.w)
+    native.value_grad(*p.arguments, wanted, 2)
+    grads = [np.empty_like(p.w) for _ in range(4)]
+    workers = [threading.Thread(target=native.value_grad, args=(*p.arguments, g, 2)) for g in grads]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all(np.array_equal(g, wanted) for g in grads)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_after_a_fork():
+    p = Problem((10, 32, 1), n=20_000)
+    grad = np.empty_like(p.w)
+    value = native.value_grad(*p.arguments, grad, 2)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if native.value_grad(*p.arguments, grad, 2) == value else 1)
+    assert os.waitpid(child, 0)[1] == 0
