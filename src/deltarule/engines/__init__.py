@@ -78,7 +78,7 @@ def choose(network: Network, loss: Loss, X: Array) -> Engine:
 
     if isinstance(X, np.ndarray) and native.serves(network, loss):
         return native.NativeEngine(network, loss)
-    if native.kernels() is None:
+    if native.kernels() is None and native.wanted():
         _warn_uncompiled()
     return ArrayEngine(network, loss)
 
@@ -88,6 +88,8 @@ def in_use() -> str:
     from deltarule.engines import native
 
     kernels = native.kernels()
+    if not native.wanted():
+        return f"NumPy, because the environment variable {native.ENGINE} asks for the array engine."
     if kernels is None:
         return UNCOMPILED
     return f"Compiled kernels for {kernels.isa()}, up to {native.n_threads()} threads."

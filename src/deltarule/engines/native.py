@@ -24,6 +24,8 @@ from deltarule.update import Update
 _ACTIVATION_CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 _LOSS_CODES = {name: code for code, name in enumerate(LOSSES)}
 _RULE_CODES = {name: code for code, name in enumerate(("plain", "momentum", "nesterov", "rmsprop", "adam"))}
+ENGINE = "DELTARULE_ENGINE"
+"""The environment variable that asks for the array engine, for comparison, with ``array``."""
 THREADS = "DELTARULE_THREADS"
 """The environment variable that limits the threads of a call."""
 
@@ -32,11 +34,27 @@ Numbers = NDArray[Any]
 
 @cache
 def kernels() -> Any:
-    """Return the compiled module, or None where the package was installed without a compiler."""
+    """Return the compiled module, or None where it is not wanted or was installed without a compiler.
+
+    Raises
+    ------
+    SettingError
+        If the environment variable DELTARULE_ENGINE holds anything but ``native`` or ``array``.
+    """
+    if not wanted():
+        return None
     try:
         return import_module("deltarule.engines._native")
     except ImportError:
         return None
+
+
+def wanted() -> bool:
+    """Return whether DELTARULE_ENGINE leaves the choice to deltarule, or asks for the native engine."""
+    given = os.environ.get(ENGINE, "native")
+    if given not in ("native", "array"):
+        raise SettingError(f"The environment variable {ENGINE} was {given!r}; it is native or array.")
+    return given == "native"
 
 
 @cache
