@@ -7,20 +7,27 @@ from typing import Any
 import pytest
 
 from deltarule.activations import ACTIVATIONS
-from deltarule.engines import native
+from deltarule.engines import Engine, native
 from deltarule.engines.array import ArrayEngine
-from deltarule.losses import LOSSES
+from deltarule.losses import LOSSES, Loss
 from deltarule.methods import METHODS
 from deltarule.methods.conjugate_gradient import BETAS
 from deltarule.methods.rules import RULES
 from deltarule.methods.schedules import SCHEDULES
+from deltarule.network import Network
 from problems import SURFACES, TABLES
 
 if native.kernels() is None:
     os.environ[native.ENGINE] = "array"  # what the suite runs on then, so no process need say what is missing
 
-ENGINES = [ArrayEngine] if native.kernels() is None else [ArrayEngine, native.NativeEngine]
-"""Classes constructed as Engine(network, loss); the compiled one only where it was compiled."""
+
+def compiled(network: Network, loss: Loss) -> Engine:
+    """Return the native engine, or for a formula that is not compiled yet what takes its place."""
+    return native.NativeEngine(network, loss) if native.serves(network, loss) else ArrayEngine(network, loss)
+
+
+ENGINES = [ArrayEngine] if native.kernels() is None else [ArrayEngine, compiled]
+"""Called as engine(network, loss); the compiled one only where it was compiled."""
 
 PAIRS = [
     (activation, loss)

@@ -1,12 +1,12 @@
 """The native engine: argument packing and threads for the compiled kernels, nothing numerical.
 
-The kernels know activations, losses and rules by their places in the tables. A user's own activation is not among
-them and goes to the array engine. Results do not depend on the number of threads.
+The kernels know activations, losses and rules by number. A formula that is not among them, such as a user's own
+activation, goes to the array engine. Results do not depend on the number of threads.
 """
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from importlib import import_module
 from typing import Any
@@ -21,15 +21,25 @@ from deltarule.losses import LOSSES, Loss, need_curvature
 from deltarule.network import Network
 from deltarule.update import Update
 
-_ACTIVATION_CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
-_LOSS_CODES = {name: code for code, name in enumerate(LOSSES)}
-_RULE_CODES = {name: code for code, name in enumerate(("plain", "momentum", "nesterov", "rmsprop", "adam"))}
 ENGINE = "DELTARULE_ENGINE"
 """The environment variable that asks for the array engine, for comparison, with ``array``."""
 THREADS = "DELTARULE_THREADS"
 """The environment variable that limits the threads of a call."""
 
 Numbers = NDArray[Any]
+
+
+def _codes(names: str) -> dict[str, int]:
+    """Return what the kernels call these formulas: the order of native/activations.hpp, losses.hpp and kernels.hpp."""
+    return {name: code for code, name in enumerate(names.split())}
+
+
+_ACTIVATION_CODES = _codes(
+    "identity logistic tanh softsign hard_tanh relu leaky_relu elu selu softplus gelu silu mish sine gaussian "
+    "exponential softmax"
+)
+_LOSS_CODES = _codes("squared_error absolute_error huber log_cosh quantile binary_cross_entropy cross_entropy poisson")
+_RULE_CODES = _codes("plain momentum nesterov rmsprop adam")
 
 
 @cache
@@ -76,8 +86,9 @@ def n_threads() -> int:
 
 def serves(network: Network, loss: Loss) -> bool:
     """Return whether the kernels are there and know all formulas of a network and a loss."""
-    built_in = all(ACTIVATIONS.get(row.name) is row for row in network.activations)
-    return built_in and loss.name in LOSSES and kernels() is not None
+    built_in = all(ACTIVATIONS.get(row.name) is row and row.name in _ACTIVATION_CODES for row in network.activations)
+    known = loss.name in _LOSS_CODES and replace(LOSSES[loss.name], parameter=loss.parameter) == loss
+    return built_in and known and kernels() is not None
 
 
 @dataclass(frozen=True)
