@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check sanitize bench docs clean
 
 demo: .venv/demo.stamp  ## train on a real table, score held-out rows, predict some
 	$(BIN)/deltarule demo
@@ -19,6 +19,9 @@ check: .venv/dev.stamp  ## lint, types, import contract, docstrings, the code bl
 	$(BIN)/python tools/check_docstrings.py
 	$(BIN)/python tools/run_code_blocks.py README.md CONTRIBUTING.md docs
 	$(BIN)/python tools/reference_pages.py --check
+
+sanitize: .venv/dev.stamp  ## the kernels' tests on a build with the address and undefined-behaviour sanitizers
+	bash native/tests/sanitize.sh $(BIN)/python
 
 bench: .venv/bench.stamp  ## the tables of benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py

@@ -69,11 +69,20 @@ struct BatchTables {
 namespace baseline {
 BatchTables batch_tables();
 }
+#if defined(DELTARULE_X86)
 namespace avx2 {
 BatchTables batch_tables();
 }
 namespace avx512 {
 BatchTables batch_tables();
 }
+#else  // never chosen: see isa.hpp
+namespace avx2 {
+using baseline::batch_tables;
+}
+namespace avx512 {
+using baseline::batch_tables;
+}
+#endif
 
 }  // namespace deltarule

@@ -122,7 +122,5 @@ void bind_online(nb::module_& m) {
 NB_MODULE(_native, m) {
     m.doc() = "Compiled kernels: see native/ in the source.";
     deltarule::bind_online(m);
-#if !defined(DELTARULE_NO_BATCH)
     deltarule::bind_batch(m);
-#endif
 }

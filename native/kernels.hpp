@@ -53,11 +53,20 @@ struct OnlineTable {
 namespace baseline {
 OnlineTable online_table();
 }
+#if defined(DELTARULE_X86)
 namespace avx2 {
 OnlineTable online_table();
 }
 namespace avx512 {
 OnlineTable online_table();
 }
+#else  // never chosen: see isa.hpp
+namespace avx2 {
+using baseline::online_table;
+}
+namespace avx512 {
+using baseline::online_table;
+}
+#endif
 
 }  // namespace deltarule

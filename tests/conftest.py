@@ -1,7 +1,10 @@
 """Fixtures that run over the tables: a new activation, loss, method or engine is tested by existing."""
 
+import importlib.util
 import os
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,15 @@ from deltarule.methods.rules import RULES
 from deltarule.methods.schedules import SCHEDULES
 from deltarule.network import Network
 from problems import SURFACES, TABLES
+
+KERNELS = "DELTARULE_KERNELS"
+"""The environment variable that names a folder of kernels built another way, such as with sanitizers."""
+
+if KERNELS in os.environ:
+    (library,) = Path(os.environ[KERNELS]).glob("_native*.so")
+    spec = importlib.util.spec_from_file_location("deltarule.engines._native", library)
+    sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[spec.name])
 
 if native.kernels() is None:
     os.environ[native.ENGINE] = "array"  # what the suite runs on then, so no process need say what is missing
