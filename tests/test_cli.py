@@ -15,7 +15,7 @@ import pytest
 
 import deltarule as dr
 from commandline import COMMAND, done, process, refused, run
-from deltarule import cli
+from deltarule import cli, terminal
 from deltarule.methods import METHODS
 from mixtures import flowers, homes, waves, write
 
@@ -228,13 +228,17 @@ def test_the_learning_curve_is_drawn(folder, name, start):
 def test_demo_trains_saves_and_predicts(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     out = done("demo", "--folder", "here").out
-    assert "$ deltarule train here/breast_cancer.csv --target diagnosis" in out
+    assert f"$ {terminal.command()} train here/breast_cancer.csv --target diagnosis" in out
     assert "What to type next" in out and "test rows" in out
-    assert out.count("\nmalignant,") + out.count("\nbenign,") == 5
+    assert out.count("\nmalignant,") > 0 < out.count("\nbenign,")
+    assert out.count("\nmalignant,") + out.count("\nbenign,") == 6
+    assert not set(Path("here/some_rows.csv").read_text().splitlines()[1:]) & set(
+        Path("here/breast_cancer.csv").read_text().splitlines()
+    )
     again = done("train", "here/breast_cancer.csv", "--target", "diagnosis", "--seed", 0, "--json").json
     told = done("demo", "--folder", "here", "--json").json
     assert told["scores"] == again["scores"] and told["scores"]["test"]["accuracy"] > told["baseline"]["accuracy"] + 0.2
-    assert len(done("predict", "here/breast_cancer.deltarule", "here/some_rows.csv").out.splitlines()) == 6
+    assert len(done("predict", "here/breast_cancer.deltarule", "here/some_rows.csv").out.splitlines()) == 7
 
 
 @pytest.mark.parametrize("command", [[], ["demo"], ["train"], ["predict"], ["evaluate"], ["methods"], ["info"]])
@@ -347,3 +351,11 @@ def test_memory_that_is_not_enough_is_one_line(folder, monkeypatch):
 
     monkeypatch.setattr("deltarule.fitting.fit", too_much)
     assert "memory of this machine is not enough" in refused("train", "waves.csv", "-t", "y", status=cli.EXIT_FAILED)
+
+
+def test_several_targets_have_a_line_of_scores_each(folder):
+    columns = waves()
+    write(folder / "two.csv", {**columns, "z": columns["x"] ** 2})
+    out = done("train", "two.csv", "-t", "y", "-t", "z", *QUICK, "-o", "m").out
+    assert re.search(r"^R² of y +-?[\d.]+ ", out, re.MULTILINE) and re.search(r"^MAE of z ", out, re.MULTILINE)
+    assert done("info", "m").out == out.partition("\nsaved to")[0]

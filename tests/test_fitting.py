@@ -157,7 +157,7 @@ def test_the_baseline_is_the_training_mean_and_the_training_shares():
 
 def test_the_penalty_with_the_smallest_validation_loss_is_kept():
     seen = []
-    model = dr.fit(homes(), "price", max_steps=5, observe=seen.append)
+    model = dr.fit(homes(), "price", method="cg", max_steps=5, observe=seen.append)
     assert all(isinstance(progress, Progress) for progress in seen)
     assert {progress.runs for progress in seen} == {len(dr.fitting.plan.PENALTIES)}
     best = min(seen, key=lambda progress: progress.record.validation_loss)

@@ -261,3 +261,10 @@ def test_whole_numbers_of_numpy_are_whole_numbers():
     made = Online(batch_size=np.int64(2), rows_per_step=np.int64(4), seed=np.int64(1))
     objective, w = objective_of(SINE)
     assert path(objective, w, made, 2)[-1].row == 8
+
+
+def test_a_method_of_another_package_is_told_what_is_nearest():
+    with pytest.raises(SettingError, match=r"'trainlm' is not here; the nearest is 'conjugate_gradient'"):
+        methods.get("trainlm")
+    for name, near in methods.NEAREST.items():
+        assert methods.get(near) and name not in methods.ALIASES

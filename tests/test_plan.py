@@ -12,13 +12,13 @@ from deltarule.stopping import MaxFail, MaxSeconds, MaxSteps, Stalled
 def test_any_number_of_rows_has_a_plan(n_rows):
     made = plan.make(n_rows)
     assert made.max_steps == next(rule.steps for rule in made.stop if isinstance(rule, MaxSteps))
-    assert any(isinstance(rule, MaxFail) for rule in made.stop)
-    assert made.penalties and all(l2 > 0 for l2 in made.penalties)
-    assert len(made.hidden) == 1
+    assert any(isinstance(rule, MaxFail) for rule in made.stop) == (made.folds == 0)
+    assert made.candidates and all(l2 > 0 for _, l2 in made.candidates)
+    assert made.candidates[-1].hidden == (plan.width(n_rows),)
 
 
 def test_more_rows_never_mean_a_narrower_layer():
-    widths = [plan.make(n).hidden[0] for n in (10, 200, 201, 1_000, 1_001, 10_000, 10_001, 10**6)]
+    widths = [plan.width(n) for n in (10, 200, 201, 1_000, 1_001, 10_000, 10_001, 10**6)]
     assert widths == sorted(widths) and widths[0] < widths[-1] == plan.WIDEST
 
 
@@ -26,14 +26,14 @@ def test_small_tables_are_trained_in_batch_and_large_ones_in_mini_batches():
     assert plan.make(plan.BATCH_ROWS).method == methods.ConjugateGradient()
     large = plan.make(plan.BATCH_ROWS + 1, seed=3)
     assert large.method.rule.name == "adam" and large.method.batch_size == plan.ADAM_ROWS
-    assert large.method.seed == 3 and len(large.penalties) == 1
+    assert large.method.seed == 3 and len(large.candidates) == 1
 
 
 @pytest.mark.parametrize(
     ("hidden", "widths"), [(7, (7,)), ((), ()), ([3, 2], (3, 2)), ((5,), (5,)), (None, (8,))], ids=str
 )
 def test_hidden_layers(hidden, widths):
-    assert plan.make(100, hidden=hidden).hidden == widths
+    assert plan.make(100, hidden=hidden).candidates[-1].hidden == widths
 
 
 @pytest.mark.parametrize("hidden", [0, -1, (3, 0), "16", True, 2.5, (2.5,), [[3]], 10**9], ids=str)
@@ -43,8 +43,33 @@ def test_hidden_layers_that_are_refused(hidden):
 
 
 @pytest.mark.parametrize(("l2", "penalties"), [(0, (0.0,)), (0.5, (0.5,)), ("auto", plan.PENALTIES)], ids=str)
-def test_penalties(l2, penalties):
-    assert plan.make(100, l2=l2).penalties == penalties
+def test_penalties_of_a_method_that_the_user_names(l2, penalties):
+    made = plan.make(100, method="cg", l2=l2)
+    assert made.candidates == tuple(((8,), value) for value in penalties) and made.folds == 0
+
+
+def test_small_tables_choose_by_cross_validation_with_and_without_hidden_layer():
+    made = plan.make(100)
+    assert {hidden for hidden, _ in made.candidates} == {(), (8,)} and made.folds > 1
+    for hidden in ((), (8,)):
+        penalties = [l2 for given, l2 in made.candidates if given == hidden]
+        assert penalties == sorted(penalties, reverse=True)  # the simplest first
+        named = plan.make(100, hidden=hidden)
+        assert set(named.candidates) >= {(hidden, l2) for l2 in penalties} and named.folds == made.folds
+        assert {widths for widths, _ in named.candidates} == {hidden}
+
+
+@pytest.mark.parametrize("said", [{"l2": 0.1}, {"method": "cg"}, {"method": methods.ConjugateGradient()}], ids=str)
+def test_with_a_penalty_or_method_of_the_user_the_validation_rows_decide(said):
+    made = plan.make(100, **said)
+    assert made.folds == 0 and {hidden for hidden, _ in made.candidates} == {(8,)}
+
+
+def test_larger_tables_compare_on_the_validation_rows():
+    largest = plan.FOLDS[-1][0]
+    assert plan.make(largest).folds > 0
+    made = plan.make(largest + 1)
+    assert made.folds == 0 and {hidden for hidden, _ in made.candidates} == {(), (32,)}
 
 
 @pytest.mark.parametrize("l2", [-1, np.inf, np.nan, "much", True, None], ids=str)

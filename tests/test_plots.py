@@ -26,7 +26,8 @@ def closed():
 @pytest.mark.parametrize("by", ["step", "passes", "seconds"])
 def test_the_lines_are_the_losses(history, by):
     training, validation, kept = learning_curve(history, by=by).lines
-    assert training.get_ydata().tolist() == [record.loss for record in history]
+    assert training.get_ydata().tolist() == [record.loss - record.penalty for record in history]
+    assert all(0 < record.penalty < record.loss for record in history)
     assert validation.get_ydata().tolist() == [record.validation_loss for record in history]
     assert training.get_xdata().tolist() == [getattr(record, by) for record in history]
     best = min(history, key=lambda record: record.validation_loss)

@@ -80,3 +80,10 @@ def test_label_scores_are_those_of_scikit_learn():
 
 def test_an_even_probability_says_no_as_predictions_do():
     assert report.score_labels(np.array([[0.0]]), np.array([[0.5]])).accuracy == 1
+
+
+def test_several_targets_are_scored_each_by_itself_too():
+    observed = np.array([[1.0, 10.0], [2.0, 30.0], [3.0, 20.0]])
+    scores = report.score_regression(observed, observed + np.array([0.0, 5.0]), ["a", "b"])
+    assert [one["target"] for one in scores.each] == ["a", "b"] and [one["rmse"] for one in scores.each] == [0, 5]
+    assert scores.rmse == 2.5 and "each" not in report.score_regression(observed[:, :1], observed[:, :1]).to_dict()

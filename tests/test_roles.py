@@ -136,3 +136,17 @@ def test_as_many_texts_as_rows_are_refused_in_small_tables_too():
 def test_an_unknown_task_is_refused():
     with pytest.raises(SettingError, match=r"Unknown task 'regresion'\. Did you mean regression"):
         choose_roles(table_of(y=REAL), "y", task="regresion")
+
+
+def test_numbers_with_units_are_quoted_where_text_is_refused():
+    weights = [f"{i / 4} kg" for i in range(N)]
+    with pytest.raises(TableError, match=r"'weight' holds texts such as '0\.0 kg': write numbers alone"):
+        choose_roles(table_of(weight=weights, y=REAL), "y")
+    with pytest.raises(TableError, match=r"'weight' holds texts such as '0\.0 kg'"):
+        choose_roles(table_of(weight=weights), "weight")
+
+
+def test_a_column_that_numbers_the_rows_is_noted():
+    counting = list(range(100, 100 + N))
+    (note,) = choose_roles(table_of(PatientId=counting, year=counting, y=REAL), "y").notes
+    assert note.startswith("numbers the rows") and "PatientId" in note and "year" not in note

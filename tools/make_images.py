@@ -19,11 +19,11 @@ LARGEST = 60_000
 
 
 def main() -> None:
-    """Train on the demonstration's table as ``deltarule demo`` does, and draw how it went."""
+    """Train on the demonstration's table until the validation loss rises, and draw how it went."""
     with tempfile.TemporaryDirectory() as name:
         with redirect_stdout(io.StringIO()):
             demonstration.run(Path(name), seed=0, as_json=True)
-        model = dr.fit(Path(name) / demonstration.TABLE, target=demonstration.TARGET)
+        model = dr.fit(Path(name) / demonstration.TABLE, target=demonstration.TARGET, method="cg", l2=0.0)
     path = IMAGES / "learning_curve.png"
     dr.plots.learning_curve(model.history).figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
     size = path.stat().st_size

@@ -77,7 +77,12 @@ def demo(folder: str, seed: int, as_json: bool) -> None:
 @click.option("--task", metavar="TASK", help="regression or classification; found from the target if not given.")
 @click.option("--inputs", metavar="COLUMNS", help="Columns to predict from, separated by commas; default all others.")
 @click.option("--exclude", metavar="COLUMN", multiple=True, help="Column not to use; repeat for several.")
-@click.option("--l2", default="auto", show_default=True, help="Penalty on the squared weights, or auto.")
+@click.option(
+    "--l2",
+    default="auto",
+    show_default=True,
+    help="Penalty on the squared weights; auto trains several times to find one.",
+)
 @click.option("--scaling", default="standard", show_default=True, help="standard, minmax, robust or none.")
 @click.option("--split", "split_by", default="random", show_default=True, help="random, order or column:NAME.")
 @click.option("--fractions", default="70,15,15", show_default=True, help="Shares of training, validation, test rows.")
@@ -235,7 +240,8 @@ def main() -> None:
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         advice = f" See {context.command_path} --help." if context else ""
-        click.echo(f"Error: {error.format_message().rstrip('.')}.{advice}", err=True)
+        said = error.format_message().rstrip(".")
+        click.echo(f"Error: {said}{'' if said.endswith('?') else '.'}{advice}", err=True)
         sys.exit(EXIT_BAD_INPUT)
     except DeltaruleError as error:
         click.echo(f"Error: {error}", err=True)

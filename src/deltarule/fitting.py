@@ -12,21 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import losses, plan
+from deltarule import losses, plan, selection
 from deltarule.activations import Activation
 from deltarule.encoding import Encoding
 from deltarule.encoding.roles import Roles, choose_roles, missing_rows
-from deltarule.errors import SettingError, TableError, TrainingError, unknown
+from deltarule.errors import SettingError, TableError, unknown
 from deltarule.losses import Loss
 from deltarule.methods import Method
 from deltarule.model import PARTS, Model, Training, check_loss, output_activation
 from deltarule.network import Network
-from deltarule.objective import Objective
-from deltarule.record import Record
+from deltarule.selection import Chosen, Progress, Setting
 from deltarule.splits import HOW, Split, split
-from deltarule.stopping import Reason
 from deltarule.tables import Table, read
-from deltarule.train import Result, train
 
 Floats = NDArray[np.float64]
 
@@ -41,13 +38,8 @@ LOSS_OF_TASK = {
 }
 
 
-class Progress(NamedTuple):
-    """What an observer of `fit` is told after each step."""
-
-    record: Record
-    run: int
-    runs: int
-    max_steps: int
+PLAIN_LOSSES = ("squared_error", "binary_cross_entropy", "cross_entropy")
+"""Losses for which the baseline, the training mean, is the best that can be known without inputs."""
 
 
 class Encoded(NamedTuple):
@@ -107,7 +99,8 @@ def fit(
     task : str, optional
         ``regression`` or ``classification``; found from the target unless given.
     hidden : int, sequence of int, optional
-        Widths of the hidden layers, ``()`` for none; chosen by the number of rows unless given.
+        Widths of the hidden layers, ``()`` for none; unless given, one layer by the number of rows, or none where
+        that does as well.
     activation : str, Activation or one for each hidden layer
         What the hidden neurons do.
     loss : str or Loss, optional
@@ -117,7 +110,9 @@ def fit(
     settings : dict, optional
         Settings of a method given by name, such as ``{"learning_rate": 0.05}``.
     l2 : "auto" or float
-        Penalty on the squared weights; ``auto`` tries several and keeps the best on the validation rows.
+        Penalty on the squared weights; ``auto`` tries several. With method ``auto`` and up to 2,000 training rows,
+        cross-validation over training and validation rows chooses one, and the model is then trained on both parts;
+        otherwise the validation rows choose.
     scaling : str
         Preparation of number columns: ``standard``, ``minmax``, ``robust`` or ``none``.
     split_by : str
@@ -170,24 +165,31 @@ def fit(
         len(encoded.parts.train), hidden=hidden, method=method, settings=settings, l2=l2,
         max_steps=max_steps, max_seconds=max_seconds, seed=seed,
     )  # fmt: skip
-    network = _network(encoded.X, encoded.T, planned.hidden, activation, made_loss, roles.task)
+
+    def network(widths: tuple[int, ...]) -> Network:
+        given = () if hidden is None and not widths else activation
+        return _network(encoded.X, encoded.T, widths, given, made_loss, roles.task)
+
+    network(planned.candidates[-1].hidden)  # refuses before any work what does not fit
     started = perf_counter()
-    result, chosen_l2 = _best_run(network, made_loss, encoded, planned, seed, observe, keep_on_interrupt)
+    setting = Setting(network, made_loss, planned, seed, observe, keep_on_interrupt)
+    chosen = _choose(setting, encoded, roles.task, how)
+    result = chosen.result
     training = Training(
         table=table.name,
         rows={part: len(encoded.rows(part)) for part in PARTS},
         method=planned.method.name,
         settings=_settings(planned.method),
-        l2=chosen_l2,
+        l2=chosen.candidate.l2,
         seed=seed,
         steps=result.step,
         seconds=perf_counter() - started,
         reason=result.message,
         scores={},
         baseline={},
-        notes=tuple(notes),
+        notes=(*notes, *chosen.notes),
     )
-    return _scored(Model(network, result.w, made_loss, encoding, training, result.history), encoded)
+    return _scored(Model(chosen.network, result.w, made_loss, encoding, training, result.history), encoded)
 
 
 def _encode(
@@ -219,40 +221,17 @@ def _network(X: Floats, T: Floats, hidden: tuple[int, ...], activation: Any, los
     return Network((X.shape[1], *hidden, T.shape[1]), [*activations, output_activation(loss, task)])
 
 
-def _best_run(
-    network: Network, loss: Loss, encoded: Encoded, planned: plan.Plan, seed: int, observe: Any, keep: bool
-) -> tuple[Result, float]:
-    """Train once for each penalty from the same start; return the run with the smallest validation loss."""
-    X, T = encoded.part("training")
-    validation = Objective(network, loss, *encoded.part("validation"))
-    ranges = np.column_stack([X.min(axis=0), X.max(axis=0)])
-    start = network.initial_weights(seed, input_ranges=ranges)
-    best: tuple[float, Result, float] | None = None
-    asked_to_stop = False
-    failure = ""
-    for run, l2 in enumerate(planned.penalties):
-
-        def tell(record: Record, run: int = run) -> bool:
-            nonlocal asked_to_stop
-            progress = Progress(record, run, len(planned.penalties), planned.max_steps)
-            asked_to_stop = observe is not None and observe(progress) is True
-            return asked_to_stop
-
-        objective = Objective(network, loss, X, T, l2=l2)
-        with np.errstate(all="ignore"):  # train finds and names what becomes non-finite
-            result = train(objective, start, planned.method, planned.stop, validation, tell, keep_on_interrupt=keep)
-        checked = result.history[result.step].validation_loss if result.history else None
-        if checked is None or (result.reason is Reason.NON_FINITE and result.step == 0):
-            failure = result.message
-        elif best is None or checked < best[0]:
-            best = checked, result, l2
-        if result.reason is Reason.INTERRUPTED and best is not None:
-            return replace(best[1], reason=result.reason, message=result.message), best[2]
-        if asked_to_stop:
-            break
-    if best is None:
-        raise TrainingError(f"Nothing was learnt: {failure}")
-    return best[1], best[2]
+def _choose(setting: Setting, encoded: Encoded, task: str, how: str) -> Chosen:
+    """Return the candidate that the rows choose, trained: test rows have no part in it."""
+    training, validation = encoded.part("training"), encoded.part("validation")
+    if not setting.plan.folds:
+        return selection.by_validation(setting, training, validation)
+    rows = encoded.parts.train
+    if len(encoded.parts.test):  # without test rows, the validation rows are the ones to report on
+        rows = np.sort(np.concatenate([rows, encoded.parts.validation]))
+    X, T = encoded.X[rows], encoded.T[rows]
+    labels = {"binary": T[:, 0], "multiclass": T.argmax(axis=1)}.get(task)
+    return selection.by_cross_validation(setting, (X, T), labels, how == "order")
 
 
 def _scored(model: Model, encoded: Encoded) -> Model:
@@ -262,7 +241,20 @@ def _scored(model: Model, encoded: Encoded) -> Model:
     train_X, train_T = encoded.part("training")
     scores = {held_out: model.score(X, T).to_dict(), "training": model.score(train_X, train_T).to_dict()}
     baseline = model.score_outputs(_baseline(train_T, len(T)), T)
-    return replace(model, training=replace(model.training, scores=scores, baseline=baseline.to_dict()))
+    notes = (*model.training.notes, *_disappointments(model, encoded))
+    return replace(model, training=replace(model.training, scores=scores, baseline=baseline.to_dict(), notes=notes))
+
+
+def _disappointments(model: Model, encoded: Encoded) -> list[str]:
+    """Return a note if the run learnt nothing, or less than the baseline knows, as the validation rows say."""
+    if model.training.steps == 0:
+        return ["nothing was learnt: no step made the loss smaller, so the initial weights were kept"]
+    X, T = encoded.part("validation")
+    found, baseline = model.score(X, T), model.score_outputs(_baseline(encoded.part("training")[1], len(T)), T)
+    score = "rmse" if model.task == "regression" else "log_loss"
+    if getattr(found, score) <= getattr(baseline, score) or model.loss.name not in PLAIN_LOSSES:
+        return []
+    return ["next to nothing was learnt: on the validation rows the model is worse than the baseline"]
 
 
 def _baseline(T: Floats, n: int) -> Floats:

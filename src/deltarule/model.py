@@ -36,7 +36,8 @@ class Training:
     table : str
         Name of the table.
     rows : dict of str to int
-        Number of rows in the training, validation and test parts.
+        Number of rows in the training, validation and test parts. Where a note says that the model was chosen by
+        cross-validation, training and validation rows both took part in the choice and in the last run.
     method : str
         Name of the method.
     settings : dict
@@ -90,7 +91,8 @@ class Model:
     training : Training
         How it came to be.
     history : list of Record
-        The records of the run that was kept; empty in a model that was loaded.
+        The records of the run that was kept, without validation losses where validation rows took part in it; empty
+        in a model that was loaded.
     """
 
     network: Network
@@ -208,7 +210,7 @@ class Model:
         if self.task == "regression":
             k = T.shape[1]
             observed, predicted = (self.encoding.decode_regression(A).reshape(-1, k) for A in (T, Y))
-            return report.score_regression(observed, predicted)
+            return report.score_regression(observed, predicted, self.encoding.target_names)
         probabilities = self.probabilities(Y)
         if self.task == "multilabel":
             return report.score_labels(T, probabilities)

@@ -269,16 +269,28 @@ def _settings(value: object) -> dict[str, Any]:
 def _scores(value: object, where: str) -> dict[str, Any]:
     """Return the scores of one of the three kinds, each a number or null, with classes and their confusion."""
     kinds = [tuple(kind.__dataclass_fields__) for kind in (report.Regression, report.Classification, report.MultiLabel)]
+    kinds.insert(0, tuple(key for key in kinds[0] if key != "each"))
     keys = next((keys for keys in kinds if isinstance(value, dict) and set(value) == set(keys)), kinds[0])
     d = record(value, where, keys)
     for key in keys:
-        if key not in ("classes", "confusion") and d[key] is not None:
+        if key not in ("classes", "confusion", "each") and d[key] is not None:
             finite(d[key], f"{where}.{key}")
+    if "each" in d:
+        listed(d["each"], f"{where}.each", _target_scores)
     if "classes" in d:
         classes = listed(d["classes"], f"{where}.classes", _label, least=2)
         rows = listed(d["confusion"], f"{where}.confusion", lambda row, at: listed(row, at, _whole))
         if [len(row) for row in rows] != [len(classes)] * len(classes):
             raise damaged(f"{where}.confusion", d["confusion"], "one row and one column a class")
+    return d
+
+
+def _target_scores(value: object, where: str) -> dict[str, Any]:
+    d = record(value, where, ("target", "r2", "rmse", "mae"))
+    text(d["target"], f"{where}.target")
+    for key in ("r2", "rmse", "mae"):
+        if d[key] is not None:
+            finite(d[key], f"{where}.{key}")
     return d
 
 

@@ -5,7 +5,7 @@ docs/explain/architecture.md gives the reasons, and a way to compare other choic
 
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 from deltarule import methods
 from deltarule.errors import SettingError
@@ -15,15 +15,33 @@ from deltarule.stopping import MaxFail, MaxSeconds, MaxSteps, MinGrad, Stalled, 
 WIDTHS = ((200, 8), (1_000, 16), (10_000, 32))
 """(rows, neurons): the hidden layer for tables with up to so many training rows."""
 WIDEST = 64
+FOLDS = ((70, 10), (700, 5), (2_000, 3))
+"""(rows, parts): the cross-validation for tables with up to so many training rows; beyond, the validation rows."""
+LINEAR_PENALTIES = (1000.0, 30.0, 3.0, 1.0, 0.3, 0.1, 0.03, 1e-2, 3e-3, 1e-3, 2e-4)
+"""Values of l2 tried by cross-validation without hidden layer; the first leaves hardly more than the targets' mean."""
+HIDDEN_PENALTIES = (0.1, 0.03, 1e-2, 3e-3, 1e-3, 3e-4, 3e-5)
+"""Values of l2 tried by cross-validation with hidden layers."""
+STRONGEST = 1.0
+"""Tried first where the user wants hidden layers: it too leaves hardly more than the targets' mean."""
 BATCH_ROWS = 20_000
 """Up to so many training rows conjugate gradients on all of them; beyond it Adam on mini-batches."""
 PENALTIES = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 1.0)
-"""Values of l2 tried, where a run is cheap; the smallest validation loss decides."""
+"""Values of l2 tried where a run is cheap and the validation rows decide."""
+LINEAR_TOO = (1e-2, 1e-4)
+"""Values of l2 that the validation rows compare without hidden layer as well, if the user has not named one."""
 SINGLE_PENALTY = 1e-5
 CG_STEPS, CG_FAILS = 300, 20
+CROSS_STEPS = 200
 ADAM_EPOCHS, ADAM_FAILS, ADAM_RATE, ADAM_ROWS = 100, 10, 3e-3, 128
 FIRST_ORDER_STEPS, FIRST_ORDER_FAILS = 500, 25
 LARGEST_LAYERS = 10_000_000
+
+
+class Candidate(NamedTuple):
+    """One of the models that a table's rows choose among."""
+
+    hidden: tuple[int, ...]
+    l2: float
 
 
 @dataclass(frozen=True)
@@ -32,22 +50,22 @@ class Plan:
 
     Parameters
     ----------
-    hidden : tuple of int
-        Widths of the hidden layers, none for a linear model.
+    candidates : tuple of Candidate
+        Hidden layers and penalties to try; of each hidden layer the simplest first.
+    folds : int
+        Parts of the cross-validation that chooses among them; 0 where the validation rows choose.
     method : Method
         How weights are chosen.
     stop : tuple of stop rules
         When each run ends.
-    penalties : tuple of float
-        Values of l2 to try, one run each.
     max_steps : int
         The step limit among the stop rules.
     """
 
-    hidden: tuple[int, ...]
+    candidates: tuple[Candidate, ...]
+    folds: int
     method: Method
     stop: tuple[StopRule, ...]
-    penalties: tuple[float, ...]
     max_steps: int
 
 
@@ -69,13 +87,13 @@ def make(
     n_rows : int
         Training rows.
     hidden : int, sequence of int or None
-        Widths of the hidden layers; chosen by rows unless given; ``()`` for none.
+        Widths of the hidden layers; ``()`` for none; chosen by the rows unless given.
     method : str or Method
         ``auto``, or a method.
     settings : dict, optional
         Settings of the method, when it is given by name.
     l2 : "auto" or float
-        The penalty; ``auto`` stands for several values, of which the validation rows choose one.
+        The penalty; ``auto`` stands for several values, of which the rows choose one.
     max_steps : int, optional
         Steps at most (epochs for online training).
     max_seconds : float, optional
@@ -88,14 +106,38 @@ def make(
     SettingError
         If a value is unknown or out of range.
     """
+    open_choice = isinstance(method, str) and method == "auto" and _is_auto(l2)
+    folds = next((parts for rows, parts in FOLDS if n_rows <= rows), 0) if open_choice else 0
     chosen, steps, fails = _method(n_rows, method, dict(settings or {}), seed, max_steps)
-    steps = steps if max_steps is None else max_steps
-    stop: list[StopRule] = [MaxSteps(steps), MaxFail(fails), MinGrad(1e-6)]
+    steps = (CROSS_STEPS if folds else steps) if max_steps is None else max_steps
+    stop: list[StopRule] = [MaxSteps(steps), MinGrad(1e-6)]
+    if not folds:
+        stop.append(MaxFail(fails))
     if not isinstance(chosen, methods.Online):
         stop.append(Stalled(1e-7, 20))
     if max_seconds is not None:
         stop.append(MaxSeconds(max_seconds))
-    return Plan(_hidden(n_rows, hidden), chosen, tuple(stop), _penalties(n_rows, l2), steps)
+    candidates = _candidates(n_rows, hidden, l2, folds, open_choice)
+    return Plan(candidates, folds, chosen, tuple(stop), steps)
+
+
+def width(n_rows: int) -> int:
+    """Return the neurons of the hidden layer for a number of training rows."""
+    return next((neurons for rows, neurons in WIDTHS if n_rows <= rows), WIDEST)
+
+
+def _candidates(n_rows: int, hidden: Any, l2: Any, folds: int, open_choice: bool) -> tuple[Candidate, ...]:
+    widths = (width(n_rows),) if hidden is None else _widths(hidden)
+    if folds:
+        linear = tuple(Candidate((), value) for value in LINEAR_PENALTIES)
+        deep = tuple(Candidate(widths, value) for value in HIDDEN_PENALTIES)
+        if hidden is None:
+            return linear + deep
+        return (Candidate(widths, STRONGEST), *deep) if widths else linear
+    made = tuple(Candidate(widths, value) for value in _penalties(n_rows, l2))
+    if open_choice and hidden is None and n_rows <= BATCH_ROWS:
+        made = (*(Candidate((), value) for value in LINEAR_TOO), *made)
+    return made
 
 
 def _method(
@@ -122,9 +164,7 @@ def _method(
     return made, FIRST_ORDER_STEPS, FIRST_ORDER_FAILS
 
 
-def _hidden(n_rows: int, hidden: Any) -> tuple[int, ...]:
-    if hidden is None:
-        return (next((width for rows, width in WIDTHS if n_rows <= rows), WIDEST),)
+def _widths(hidden: Any) -> tuple[int, ...]:
     try:
         widths = (hidden,) if isinstance(hidden, Integral) else tuple(hidden)
         fine = all(isinstance(width, Integral) and 1 <= int(width) <= LARGEST_LAYERS for width in widths)
@@ -135,8 +175,12 @@ def _hidden(n_rows: int, hidden: Any) -> tuple[int, ...]:
     return tuple(int(width) for width in widths)
 
 
+def _is_auto(l2: Any) -> bool:
+    return isinstance(l2, str) and l2 == "auto"
+
+
 def _penalties(n_rows: int, l2: Any) -> tuple[float, ...]:
-    if isinstance(l2, str) and l2 == "auto":
+    if _is_auto(l2):
         return PENALTIES if n_rows <= BATCH_ROWS else (SINGLE_PENALTY,)
     if isinstance(l2, Real) and not isinstance(l2, bool) and 0 <= float(l2) < float("inf"):
         return (float(l2),)

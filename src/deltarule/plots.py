@@ -10,6 +10,8 @@ from deltarule.record import Record
 def learning_curve(history: Sequence[Record], ax: Any = None, by: str = "step") -> Any:
     """Draw training and validation loss over a run, and where the validation loss was smallest.
 
+    Both are without the penalty, so that they compare. A run without validation rows has the one line only.
+
     Parameters
     ----------
     history : sequence of Record
@@ -33,12 +35,13 @@ def learning_curve(history: Sequence[Record], ax: Any = None, by: str = "step") 
     if by not in ("step", "passes", "seconds"):
         raise unknown("axis", by, ("step", "passes", "seconds"))
     at = [getattr(record, by) for record in history]
-    ax.plot(at, [record.loss for record in history], label="training")
+    trained = [record.loss - record.penalty for record in history]
+    ax.plot(at, trained, label="training")
     checked = [record.validation_loss for record in history]
     if None not in checked:
         ax.plot(at, checked, label="validation")
         best = history[history[-1].best_step]
         ax.plot([getattr(best, by)], [best.validation_loss], "o", label="kept")
-    ax.set(xlabel=by, ylabel="loss", yscale="log" if min(record.loss for record in history) > 0 else "linear")
+    ax.set(xlabel=by, ylabel="loss", yscale="log" if min(trained) > 0 else "linear")
     ax.legend()
     return ax

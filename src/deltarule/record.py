@@ -24,6 +24,8 @@ class Record(NamedTuple):
         The step with the smallest validation loss so far (without validation rows, the smallest loss).
     fails : int
         Validation checks since then.
+    penalty : float
+        The part of `loss` that is the penalty; what is left compares with the validation loss.
     """
 
     step: int
@@ -34,3 +36,4 @@ class Record(NamedTuple):
     gradient_size: float | None
     best_step: int
     fails: int
+    penalty: float = 0.0

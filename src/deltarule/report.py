@@ -1,6 +1,7 @@
 """How good a model is on some rows, beside a baseline that knows the targets' distribution and nothing else."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,15 +27,19 @@ class Regression:
         Root mean squared error.
     mae : float
         Mean absolute error.
+    each : list of dict
+        Of several targets, the same of each with its name as ``target``; empty for one.
     """
 
     r2: float
     rmse: float
     mae: float
+    each: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers for JSON, None for what is undefined."""
-        return {name: _plain(value) for name, value in vars(self).items()}
+        found: dict[str, Any] = {"r2": _plain(self.r2), "rmse": _plain(self.rmse), "mae": _plain(self.mae)}
+        return {**found, "each": self.each} if self.each else found
 
 
 @dataclass(frozen=True)
@@ -92,14 +97,19 @@ class MultiLabel:
 Scores = Regression | Classification | MultiLabel
 
 
-def score_regression(observed: Floats, predicted: Floats) -> Regression:
-    """Score predictions (n, k) against observations (n, k)."""
+def score_regression(observed: Floats, predicted: Floats, targets: Sequence[str] = ()) -> Regression:
+    """Score predictions (n, k) against observations (n, k), of k named targets each by itself too."""
     error = predicted - observed
     square = np.mean(error**2, axis=0)
     variance = np.var(observed, axis=0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         r2 = np.where(variance > 0, 1 - square / variance, np.nan)
-    return Regression(float(np.mean(r2)), float(np.mean(np.sqrt(square))), float(np.mean(np.abs(error))))
+    rmse, mae = np.sqrt(square), np.mean(np.abs(error), axis=0)
+    each = [
+        {"target": name, "r2": _plain(r2[j]), "rmse": _plain(rmse[j]), "mae": _plain(mae[j])}
+        for j, name in enumerate(targets if len(targets) > 1 else ())
+    ]
+    return Regression(float(np.mean(r2)), float(np.mean(rmse)), float(np.mean(mae)), each)
 
 
 def score_classes(observed: NDArray[np.intp], probabilities: Floats, classes: list[Any]) -> Classification:

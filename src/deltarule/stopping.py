@@ -17,7 +17,7 @@ class Reason(Enum):
 
     GOAL = "The loss reached the goal."
     MIN_GRAD = "The gradient fell below min_grad: the surface is flat here."
-    VALIDATION = "The validation loss has not improved for max_fail checks."
+    VALIDATION = "The validation loss has not improved for as many steps as max_fail says."
     MAX_STEPS = "The step limit was reached."
     MAX_SECONDS = "The time limit was reached."
     STALLED = "The loss stalled: the last steps hardly changed it."

@@ -5,10 +5,12 @@ Progress goes to stderr, results to stdout. Only cli.py uses this.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from deltarule.fitting import Progress
     from deltarule.methods.table import Row
     from deltarule.model import Model
+    from deltarule.selection import Progress
 
 REFRESH_SECONDS = 0.1
 LINE_SECONDS = 10.0
@@ -40,6 +42,15 @@ NAMES = {
 """What scores are called."""
 IN_UNITS = ("rmse", "mae")
 """Scores in the target's units, which can be large or small; the others have four decimals."""
+
+
+def command() -> str:
+    """Return how this program is typed here: by its name, or by its place where the shell does not find it."""
+    if shutil.which("deltarule"):
+        return "deltarule"
+    place = Path(sys.executable).parent / "deltarule"
+    here = Path.cwd()
+    return str(place.relative_to(here) if place.is_relative_to(here) else place)
 
 
 @contextmanager
@@ -103,7 +114,7 @@ def _run(progress: Progress) -> str:
 def _figures(progress: Progress) -> str:
     record = progress.record
     checked = "" if record.validation_loss is None else f"  validation {record.validation_loss:.4g}"
-    return f"step {record.step}  loss {record.loss:.4g}{checked}"
+    return f"step {record.step}  loss {record.loss - record.penalty:.4g}{checked}"
 
 
 def print_model(model: Model) -> None:
@@ -145,6 +156,10 @@ def print_scores(columns: dict[str, dict[str, Any]]) -> None:
     """Print scores side by side."""
     names = [name for name, value in next(iter(columns.values())).items() if not isinstance(value, list)]
     rows = [[NAMES[name], *(_score(name, column[name]) for column in columns.values())] for name in names]
+    each = [column.get("each", []) for column in columns.values()]
+    for scores in zip(*each, strict=True):
+        about = scores[0]["target"]
+        rows += [[f"{NAMES[name]} of {about}", *(_score(name, one[name]) for one in scores)] for name in names]
     _print_table(["score", *columns], rows)
 
 

@@ -221,6 +221,7 @@ class _History:
 
     def __init__(self, counted: Counted, validation: Objective | None) -> None:
         self.counted, self.validation = counted, validation
+        self.penalty = getattr(counted, "penalty", None)
         self.history: list[Record] = []
         self.last: Any = None
         self.best_w: Array = None
@@ -252,6 +253,7 @@ class _History:
             gradient_size=None if grad is None else float(grad @ grad) ** 0.5,
             best_step=self.best_step,
             fails=step - self.best_step,
+            penalty=0.0 if self.penalty is None else self.penalty(state.w),
         )
 
     def end(self, last: Any, reason: Reason, message: str = "") -> Result:

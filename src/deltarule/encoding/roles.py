@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,15 @@ MAX_CLASSES = 100
 
 FEW_CLASSES = 10
 """At most so many whole numbers, counting on from 0 or 1, are taken for class numbers."""
+
+ID_WORDS = {"id", "ids", "index", "idx", "key", "no", "nr", "number", "row", "uid", "unnamed"}
+"""Words in the names of columns that number the rows."""
+
+WITH_UNITS = re.compile(r"\s*[^\w\s.+-]?\s*[+-]?\d[\d.,' ]*\s*\D{0,12}")
+"""A number with something before or behind it, as in 12.5 kg or € 1,200."""
+
+MOST = 0.8
+"""Share of texts that look like numbers from which on a column is thought to be meant as numbers."""
 
 _REQUESTS = ("regression", "classification")
 
@@ -143,6 +153,7 @@ def _single_task(column: Column, request: str | None, table: str) -> Task:
     if column.kind == "text" and request == "regression":
         raise TableError(
             f"Target {column.name!r} of {table} holds text; regression needs numbers. Use task='classification'."
+            f"{_with_units(column)}"
         )
     if request == "regression" or (request is None and not _are_classes(column, values)):
         return "regression"
@@ -150,7 +161,7 @@ def _single_task(column: Column, request: str | None, table: str) -> Task:
         raise TableError(
             f"Target {column.name!r} of {table} has {len(values):,} distinct values; classification accepts "
             f"at most {MAX_CLASSES} classes. Group them"
-            + (", or use task='regression'." if column.kind != "text" else ".")
+            + (", or use task='regression'." if column.kind != "text" else f".{_with_units(column)}")
         )
     return "binary" if len(values) == 2 else "multiclass"
 
@@ -205,7 +216,8 @@ def _candidates(table: Table, targets: list[str], inputs: Sequence[str] | None, 
 def _input_roles(columns: list[Column], table: str) -> tuple[dict[str, Role], list[str]]:
     """Return the role of each usable column, and notes on those left out."""
     roles: dict[str, Role] = {}
-    empty, constant, refused = [], [], []
+    empty, constant = [], []
+    refused: list[tuple[Column, int]] = []
     for column in columns:
         missing = column.missing
         variety = _variety(column.take(~missing))
@@ -214,22 +226,46 @@ def _input_roles(columns: list[Column], table: str) -> tuple[dict[str, Role], li
         elif variety == 1 and not missing.any():
             constant.append(column.name)
         elif column.kind == "text" and variety > min(MAX_LEVELS, len(missing) - 1):
-            refused.append((column.name, variety))
+            refused.append((column, variety))
         else:
             roles[column.name] = "category" if column.kind == "text" else column.kind
     if refused:
         raise _too_many_levels(refused, table)
     notes = [f"left out, all cells are missing: {shown(empty)}"] if empty else []
-    return roles, notes + ([f"left out, the same value in all rows: {shown(constant)}"] if constant else [])
+    notes += [f"left out, the same value in all rows: {shown(constant)}"] if constant else []
+    counting = [column.name for column in columns if column.name in roles and _numbers_the_rows(column)]
+    if counting:
+        options = " ".join(f"--exclude {shlex.quote(name)}" for name in counting)
+        notes.append(f"numbers the rows, and is an input all the same (or pass {options}): {shown(counting)}")
+    return roles, notes
 
 
-def _too_many_levels(refused: list[tuple[str, int]], table: str) -> TableError:
+def _numbers_the_rows(column: Column) -> bool:
+    """Return whether a column has a name like an identifier's and counts up by one."""
+    words = re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", column.name).lower())
+    if column.kind != "number" or column.missing.any() or not ID_WORDS.intersection(words):
+        return False
+    return bool(len(column.values) > 1 and (np.diff(np.sort(column.values)) == 1).all())
+
+
+def _with_units(column: Column) -> str:
+    """Return a hint if most texts of a column begin like numbers, with an example."""
+    texts = [text for text in column.values if text is not None]
+    like = [text for text in texts if WITH_UNITS.fullmatch(text)]
+    if not like or len(like) < MOST * len(texts):
+        return ""
+    return f" {column.name!r} holds texts such as {like[0]!r}: write numbers alone for it to count as numbers."
+
+
+def _too_many_levels(columns: list[tuple[Column, int]], table: str) -> TableError:
+    refused = [(column.name, levels) for column, levels in columns]
+    hint = next((hint for column, _ in columns if (hint := _with_units(column))), "")
     listed = shown(f"{name!r} ({levels:,})" for name, levels in refused)
     options = " ".join(f"--exclude {shlex.quote(name)}" for name, _ in refused)
     return TableError(
         f"{table} has text columns with too many distinct texts to be inputs: {listed}. At most {MAX_LEVELS} "
         f"are accepted, and fewer than there are rows. Pass {options} (in Python "
-        f"exclude={[name for name, _ in refused]!r}), or group the texts."
+        f"exclude={[name for name, _ in refused]!r}), or group the texts.{hint}"
     )
 
 

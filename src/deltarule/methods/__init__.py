@@ -84,6 +84,22 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
 """Other common names, MATLAB's among them, with the settings they stand for."""
 
 
+NEAREST: dict[str, str] = {
+    "trainlm": "conjugate_gradient",
+    "trainbr": "conjugate_gradient",
+    "trainbfg": "conjugate_gradient",
+    "trainoss": "conjugate_gradient",
+    "trainscg": "conjugate_gradient",
+    "traincgb": "traincgp",
+    "trainrp": "traingdx",
+    "trainb": "gradient_descent",
+    "trainc": "online",
+    "trainr": "online",
+    "lbfgs": "conjugate_gradient",
+}
+"""Names of other packages' methods that are not here, and what is nearest."""
+
+
 def get(method: Any, **settings: Any) -> Method:
     """Return a method from its name or alias and settings; a method object passes through.
 
@@ -104,6 +120,11 @@ def get(method: Any, **settings: Any) -> Method:
             raise SettingError(f"{method!r} has its settings already; give {', '.join(settings)} when it is made.")
         return method  # type: ignore[no-any-return]
     name, preset = ALIASES.get(method, (method, {}))
+    if name in NEAREST:
+        raise SettingError(
+            f"The method {name!r} is not here; the nearest is {NEAREST[name]!r}. Accepted: "
+            f"{', '.join([*METHODS, *ALIASES])}."
+        )
     if name not in METHODS:
         raise unknown("method", method, [*METHODS, *ALIASES])
     made = METHODS[name]
