@@ -9,12 +9,14 @@ from sidebyside import machine, one_thread, race, ratio, table, versions
 if "--threads" not in sys.argv:
     one_thread()
 
-import numpy as np  # noqa: E402  # after the number of threads is set
-import peers  # noqa: E402
+import itertools
 
-import deltarule as dr  # noqa: E402
-from deltarule.engines import Rows, native  # noqa: E402
-from deltarule.engines.array import ArrayEngine  # noqa: E402
+import numpy as np  # after the number of threads is set
+import peers
+
+import deltarule as dr
+from deltarule.engines import Rows, native
+from deltarule.engines.array import ArrayEngine
 
 SHAPES = {
     (10, 8, 1): (2, 2), (10, 32, 1): (3.5, 3), (64, 64, 1): (1.9, 2), (30, 64, 64, 10): (1.9, 1.8),
@@ -49,7 +51,7 @@ def mean_loss_and_gradient(engine, w, rows):
 
 def flops(sizes):
     """Return the floating-point operations of the products of loss and gradient, a row."""
-    return sum(6 * a * b for a, b in zip(sizes, sizes[1:], strict=False)) - 2 * sizes[0] * sizes[1]
+    return sum(6 * a * b for a, b in itertools.pairwise(sizes)) - 2 * sizes[0] * sizes[1]
 
 
 def gradients(number):
@@ -115,7 +117,7 @@ def array_engine():
 
 def numpy_gauss_newton(network, rows, w):
     """Return J' J by NumPy, J built whole: one hidden layer of tanh, one output."""
-    (W, b), (V, c) = network.layers(w)
+    (W, b), (V, _c) = network.layers(w)
 
     def work():
         Y = np.tanh(rows.X @ W.T + b)
@@ -167,7 +169,11 @@ def predictions():
     many = race({"ours": lambda: engine.predict(w, rows.X), "theirs": lambda: model.predict(rows.X)}, 15)
     calls = range(200)
     single = race(
-        {"ours": lambda: [engine.predict(w, one) for _ in calls], "theirs": lambda: [model.predict(one) for _ in calls]}, 9
+        {
+            "ours": lambda: [engine.predict(w, one) for _ in calls],
+            "theirs": lambda: [model.predict(one) for _ in calls],
+        },
+        9,
     )
     lines = []
     for name, seconds, units, wanted in (("100,000 rows, ms", many, 1e3, 5), ("one row, µs", single, 1e6 / 200, 20)):
@@ -199,7 +205,9 @@ def threads():
     (one, g1), (two, g2) = ways[1](), ways[2]()
     assert one == two and np.array_equal(g1, g2)
     seconds = race(ways, 15)
-    print(f"Two threads against one, 64-64-1, 100,000 rows: {min(seconds[1]) / min(seconds[2]):.2f} × (1.8 ×), same bits.")
+    print(
+        f"Two threads against one, 64-64-1, 100,000 rows: {min(seconds[1]) / min(seconds[2]):.2f} × (1.8 ×), same bits."
+    )
 
 
 def report():
@@ -211,13 +219,22 @@ def report():
         [sys.executable, __file__, "--threads"], check=True, stdout=subprocess.PIPE, text=True, env=free
     ).stdout.strip()
     os.environ[native.THREADS] = "1"
-    header = ["network", "deltarule", "scikit-learn", "PyTorch", "FANN batch", "against the fastest", "aimed at", "of gemm's rate"]
+    header = [
+        "network",
+        "deltarule",
+        "scikit-learn",
+        "PyTorch",
+        "FANN batch",
+        "against the fastest",
+        "aimed at",
+        "of gemm's rate",
+    ]
     return "\n\n".join(
         [
             "## Batch quantities, one thread",
             f"{machine()}; {versions('deltarule', 'numpy', 'scipy', 'scikit-learn', 'torch')}; {dr.engines.in_use()}",
-            "Loss and gradient, nanoseconds a row, tanh; several outputs are softmax with cross-entropy. All agree before "
-            "anything is timed. Rate: operations of the products alone, against a product of 2000 × 2000 matrices.",
+            "Loss and gradient, nanoseconds a row, tanh; several outputs are softmax with cross-entropy. All agree "
+            "before anything is timed. Rate: operations of the products alone, against a product of 2000 × 2000 matrices.",
             "float64:",
             table(header, gradients(np.float64)),
             "float32:",
@@ -229,7 +246,15 @@ def report():
             table(["", "deltarule", "scikit-learn", "ratio", "aimed at"], predictions()),
             "The array engine (NumPy, where there is no compiler), 100,000 rows, nanoseconds a row:",
             table(
-                ["network", "array engine", "PyTorch", "scikit-learn", "against PyTorch", "against scikit-learn", "memory"],
+                [
+                    "network",
+                    "array engine",
+                    "PyTorch",
+                    "scikit-learn",
+                    "against PyTorch",
+                    "against scikit-learn",
+                    "memory",
+                ],
                 array_engine(),
             ),
         ]

@@ -1,6 +1,7 @@
 """The same work done by others: scikit-learn, PyTorch, FANN. Each function returns something to call."""
 
 import ctypes
+import itertools
 import subprocess
 import tempfile
 import warnings
@@ -87,7 +88,7 @@ def pytorch_online(sizes, X, T, rows):
 
     torch.set_num_threads(1)
     parts = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in itertools.pairwise(sizes):
         parts += [torch.nn.Linear(n_in, n_out, dtype=torch.float64), torch.nn.Tanh()]
     model = torch.nn.Sequential(*parts[:-1])
     stepper = torch.optim.SGD(model.parameters(), lr=1e-3)

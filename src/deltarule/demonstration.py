@@ -19,7 +19,7 @@ from deltarule.files import write_atomically
 
 TABLE, MODEL, TARGET = "breast_cancer.csv", "breast_cancer.deltarule", "diagnosis"
 KEPT_OUT = (46, 140, 222, 297, 385, 480)
-"""Rows that no training sees: three tumours of each kind, and not all of them easy."""
+"""Rows that no training sees: four benign tumours and two malignant ones, not all of them easy."""
 DIGITS = 4
 """Significant digits of the probabilities shown; files have them all."""
 
