@@ -234,7 +234,7 @@ def report():
             "## Batch quantities, one thread",
             f"{machine()}; {versions('deltarule', 'numpy', 'scipy', 'scikit-learn', 'torch')}; {dr.engines.in_use()}",
             "Loss and gradient, nanoseconds a row, tanh; several outputs are softmax with cross-entropy. All agree "
-            "before anything is timed. Rate: operations of the products alone, against a product of 2000 × 2000 matrices.",
+            "before anything is timed. Rate: the products' operations alone, against 2000 × 2000 matrices.",
             "float64:",
             table(header, gradients(np.float64)),
             "float32:",
