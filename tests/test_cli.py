@@ -235,7 +235,8 @@ def test_demo_trains_saves_and_predicts(tmp_path, monkeypatch):
     assert not set(Path("here/some_rows.csv").read_text().splitlines()[1:]) & set(
         Path("here/breast_cancer.csv").read_text().splitlines()
     )
-    again = done("train", "here/breast_cancer.csv", "--target", "diagnosis", "--seed", 0, "--json").json
+    shown = next(line for line in out.splitlines() if line.startswith("$")).split()[2:]
+    again = done(*shown, "--json").json
     told = done("demo", "--folder", "here", "--json").json
     assert told["scores"] == again["scores"] and told["scores"]["test"]["accuracy"] > told["baseline"]["accuracy"] + 0.2
     assert len(done("predict", "here/breast_cancer.deltarule", "here/some_rows.csv").out.splitlines()) == 7

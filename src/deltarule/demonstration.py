@@ -18,6 +18,8 @@ from deltarule.errors import InputError
 from deltarule.files import write_atomically
 
 TABLE, MODEL, TARGET = "breast_cancer.csv", "breast_cancer.deltarule", "diagnosis"
+HIDDEN = "16"
+"""The default might find that no hidden layer does as well; a demonstration of a network has one."""
 KEPT_OUT = (46, 140, 222, 297, 385, 480)
 """Rows that no training sees: four benign tumours and two malignant ones, not all of them easy."""
 DIGITS = 4
@@ -46,10 +48,10 @@ def run(folder: Path, seed: int, as_json: bool) -> None:
     write_atomically(table, _csv([header, *(row for i, row in enumerate(rows) if i not in KEPT_OUT)]))
     write_atomically(few, _csv([header, *(rows[i] for i in KEPT_OUT)]))
     deltarule = terminal.command()
-    command = f"{deltarule} train {table} --target {TARGET} --seed {seed} -o {model}"
+    command = f"{deltarule} train {table} --target {TARGET} --hidden {HIDDEN} --seed {seed} -o {model}"
     if not as_json:
         click.echo(f"$ {command}\n")
-    arguments = [str(table), "--target", TARGET, "--seed", str(seed), "-o", str(model)]
+    arguments = [str(table), "--target", TARGET, "--hidden", HIDDEN, "--seed", str(seed), "-o", str(model)]
     train.main([*arguments, *(["--json"] if as_json else [])], standalone_mode=False)
     if as_json:
         return
