@@ -45,10 +45,13 @@ clean:
 	$(BIN)/python -m pip install -q -e '.[test]'
 	touch $@
 
-.venv/dev.stamp: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install -q -e '.[dev]'
+# The package is built once; these bring the tools alone.
+.venv/dev.stamp: .venv/test.stamp
+	$(BIN)/python tools/extras.py check docs dev > .venv/dev.txt
+	$(BIN)/python -m pip install -q -r .venv/dev.txt
 	touch $@
 
-.venv/bench.stamp: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install -q -e '.[bench]'
+.venv/bench.stamp: .venv/test.stamp
+	$(BIN)/python tools/extras.py frames bench > .venv/bench.txt
+	$(BIN)/python -m pip install -q -r .venv/bench.txt
 	touch $@
