@@ -41,11 +41,12 @@ clean:
 	$(BIN)/python -m pip install -q -e .
 	touch $@
 
-.venv/test.stamp: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install -q -e '.[test]'
+# The package is built once; what follows brings other packages alone.
+.venv/test.stamp: .venv/demo.stamp
+	$(BIN)/python tools/extras.py frames test > .venv/test.txt
+	$(BIN)/python -m pip install -q -r .venv/test.txt
 	touch $@
 
-# The package is built once; these bring the tools alone.
 .venv/dev.stamp: .venv/test.stamp
 	$(BIN)/python tools/extras.py check docs dev > .venv/dev.txt
 	$(BIN)/python -m pip install -q -r .venv/dev.txt
