@@ -1,12 +1,14 @@
 """Batch quantities: loss and gradient, threads, Gauss-Newton matrix, predictions, each against peers in one run."""
 
+import json
 import os
 import sys
 import tracemalloc
+from time import sleep
 
 from sidebyside import machine, one_thread, race, ratio, table, versions
 
-if "--threads" not in sys.argv:
+if "--defaults" not in sys.argv:
     one_thread()
 
 import itertools
@@ -131,12 +133,26 @@ def numpy_gauss_newton(network, rows, w):
     return work
 
 
-def gauss_newton():
+REST = 0.1
+"""Seconds before each call where threads are free: BLAS's threads spin for a while after their work, and would take a
+processor from whoever comes next."""
+
+
+def race_rested(ways, repeats):
+    """Return what `race` does, with a rest before each call."""
+    rested = {}
+    for name, work in ways.items():
+        rested |= {f"rest before {name}": lambda: sleep(REST), name: work}
+    seconds = race(rested, repeats)
+    return {name: seconds[name] for name in ways}
+
+
+def gauss_newton(race=race, shapes=((1, 20, 1), (10, 32, 1))):
     """Return a line for each shape: milliseconds, the ratio to NumPy, and the rate against BLAS's dsyrk."""
     from scipy.linalg.blas import dsyrk
 
     lines = []
-    for sizes in ((1, 20, 1), (10, 32, 1)):
+    for sizes in shapes:
         n = 20_000
         network, loss, rows, w = problem(sizes, n)
         engine = native.NativeEngine(network, loss)
@@ -151,6 +167,7 @@ def gauss_newton():
         lines.append(
             [
                 "-".join(map(str, sizes)),
+                used(),
                 *(f"{min(times) * 1e3:.2f}" for times in seconds.values()),
                 f"{min(seconds['NumPy']) / ours:.1f} × (2.5 ×)",
                 f"{100 * min(seconds['dsyrk']) / ours:.0f} % (85 %)",
@@ -159,42 +176,54 @@ def gauss_newton():
     return lines
 
 
-def predictions():
-    """Return lines: 100,000 rows and one row of 10-32-1 against scikit-learn's predict."""
-    network, _, rows, w = problem((10, 32, 1), 100_000)
+def used():
+    """Return what threads this process uses, here and in BLAS."""
+    from threadpoolctl import threadpool_info
+
+    blas = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    ours, theirs = native.n_threads(), max(blas, default=1)
+    return "1" if ours == theirs == 1 else f"default: {ours}, BLAS {theirs}"
+
+
+def prediction_setting(n):
+    """Return the ways to predict n rows of 10-32-1, ours and scikit-learn's, which agree."""
+    network, _, rows, w = problem((10, 32, 1), n)
     model = peers.sklearn_network(network, rows.X, rows.T, w)
-    one = rows.X[:1].copy()
     engine = native.NativeEngine(network, dr.losses.get("squared_error"))
     assert np.abs(dr.predict(network, w, rows.X)[:, 0] - model.predict(rows.X)).max() < 1e-12
-    many = race({"ours": lambda: engine.predict(w, rows.X), "theirs": lambda: model.predict(rows.X)}, 15)
+    return {"ours": lambda: engine.predict(w, rows.X), "theirs": lambda: model.predict(rows.X)}
+
+
+def prediction_line(name, seconds, units, wanted):
+    """Return a line of the table: the best of each, the ratio and what is aimed at."""
+    best = {way: min(times) for way, times in seconds.items()}
+    return [
+        name,
+        used(),
+        f"{best['ours'] * units:.2f}",
+        f"{best['theirs'] * units:.1f}",
+        f"{best['theirs'] / best['ours']:.1f} ×",
+        wanted,
+    ]
+
+
+def many_predictions(race=race, wanted=""):
+    """Return the line of 100,000 rows."""
+    return prediction_line("100,000 rows, ms", race(prediction_setting(100_000), 25), 1e3, wanted)
+
+
+def one_prediction():
+    """Return the line of one row."""
     calls = range(200)
-    single = race(
-        {
-            "ours": lambda: [engine.predict(w, one) for _ in calls],
-            "theirs": lambda: [model.predict(one) for _ in calls],
-        },
-        9,
-    )
-    lines = []
-    for name, seconds, units, wanted in (("100,000 rows, ms", many, 1e3, 5), ("one row, µs", single, 1e6 / 200, 20)):
-        best = {way: min(times) for way, times in seconds.items()}
-        lines.append(
-            [
-                name,
-                f"{best['ours'] * units:.2f}",
-                f"{best['theirs'] * units:.1f}",
-                f"{best['theirs'] / best['ours']:.1f} ×",
-                f"{wanted} ×",
-            ]
-        )
-    return lines
+    ways = {name: lambda w=way: [w() for _ in calls] for name, way in prediction_setting(1).items()}
+    return prediction_line("one row, µs", race(ways, 9), 1e6 / 200, "20 ×")
 
 
 def threads():
-    """Return one line: two threads against one, in a process where threads are free."""
+    """Return a sentence: two threads against one, in a process where threads are free."""
     network, loss, rows, w = problem((64, 64, 1), 100_000)
     engine = native.NativeEngine(network, loss)
-    ways = {}
+    free, ways = native.n_threads, {}
     for count in (1, 2):
 
         def work(count=count):
@@ -205,9 +234,18 @@ def threads():
     (one, g1), (two, g2) = ways[1](), ways[2]()
     assert one == two and np.array_equal(g1, g2)
     seconds = race(ways, 15)
-    print(
-        f"Two threads against one, 64-64-1, 100,000 rows: {min(seconds[1]) / min(seconds[2]):.2f} × (1.8 ×), same bits."
-    )
+    native.n_threads = free
+    gain = min(seconds[1]) / min(seconds[2])
+    return f"Two threads against one, 64-64-1, 100,000 rows: {gain:.2f} × (1.8 ×), same bits."
+
+
+def defaults():
+    """Return what is measured where threads are free: what a user gets who sets nothing."""
+    return {
+        "threads": threads(),
+        "gauss_newton": gauss_newton(race_rested, shapes=[(10, 32, 1)]),
+        "predict": many_predictions(race_rested, "5 ×"),
+    }
 
 
 def report():
@@ -215,9 +253,10 @@ def report():
     import subprocess
 
     free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    two = subprocess.run(
-        [sys.executable, __file__, "--threads"], check=True, stdout=subprocess.PIPE, text=True, env=free
-    ).stdout.strip()
+    found = subprocess.run(
+        [sys.executable, __file__, "--defaults"], check=True, stdout=subprocess.PIPE, text=True, env=free
+    ).stdout
+    free_threads = json.loads(found)
     os.environ[native.THREADS] = "1"
     header = [
         "network",
@@ -239,11 +278,17 @@ def report():
             table(header, gradients(np.float64)),
             "float32:",
             table(header, gradients(np.float32)),
-            two,
+            free_threads["threads"],
             "Gauss-Newton matrix of 20,000 rows, milliseconds; in brackets what is aimed at:",
-            table(["network", "deltarule", "NumPy", "dsyrk alone", "against NumPy", "of dsyrk's rate"], gauss_newton()),
+            table(
+                ["network", "threads", "deltarule", "NumPy", "dsyrk alone", "against NumPy", "of dsyrk's rate"],
+                gauss_newton() + free_threads["gauss_newton"],
+            ),
             "Predictions of 10-32-1:",
-            table(["", "deltarule", "scikit-learn", "ratio", "aimed at"], predictions()),
+            table(
+                ["", "threads", "deltarule", "scikit-learn", "ratio", "aimed at"],
+                [free_threads["predict"], many_predictions(), one_prediction()],
+            ),
             "The array engine (NumPy, where there is no compiler), 100,000 rows, nanoseconds a row:",
             table(
                 [
@@ -262,4 +307,4 @@ def report():
 
 
 if __name__ == "__main__":
-    threads() if "--threads" in sys.argv else print(report())
+    print(json.dumps(defaults()) if "--defaults" in sys.argv else report())

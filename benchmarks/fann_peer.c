@@ -33,3 +33,16 @@ struct fann_train_data *fann_rows(double *X, double *T, unsigned n, unsigned n_i
 }
 
 void fann_batch_epoch(struct fann *net, struct fann_train_data *data) { fann_train_epoch(net, data); }
+
+/* weights: neuron by neuron, its inputs and then its bias, as FANN keeps them itself */
+void fann_set_rprop(struct fann *net, int symmetric_output, double *weights) {
+    fann_set_training_algorithm(net, FANN_TRAIN_RPROP);
+    if (symmetric_output) fann_set_activation_function_output(net, FANN_SIGMOID_SYMMETRIC);
+    for (unsigned i = 0; i < net->total_connections; ++i) net->weights[i] = weights[i];
+}
+
+void fann_get_packed(struct fann *net, double *weights) {
+    for (unsigned i = 0; i < net->total_connections; ++i) weights[i] = net->weights[i];
+}
+
+float fann_rprop_epoch(struct fann *net, struct fann_train_data *data) { return fann_train_epoch(net, data); }

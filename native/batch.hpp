@@ -17,7 +17,7 @@ inline void add_block_gradient(const BatchPlan& plan, const T* workspace, const 
         } else {
             const Panels<const T> Y{workspace + (l == 0 ? plan.x : plan.layers[l - 1].y),
                                     std::ptrdiff_t(layer.n_in) * R};
-            dot_sums(D, layer.n_out, Y, layer.n_in, (rows + R - 1) / R, grad + layer.w);
+            dot_sums(D, layer.n_out, Y, layer.n_in, (rows + R - 1) / R, grad + layer.w, layer.n_in);
         }
     }
 }
@@ -72,16 +72,6 @@ inline double batch_value_grad(const BatchPlan& plan, BatchWeights<T> weights, B
     });
     add_bias_sums(plan, workspace, grad);
     return total;
-}
-
-template <class T>
-inline void batch_predict(const BatchPlan& plan, BatchWeights<T> weights, BatchRows<T> rows, T* workspace, T* out) {
-    const int n_in = plan.layers[0].n_in, last = plan.network.depth - 1, n_out = plan.layers[last].n_out;
-    const PanelView<T> at{plan, workspace, 0};
-    cut(rows.n, panel_rows<T>, [&](std::int64_t first, int n) {
-        forward<false>(at, weights, rows.X + first * n_in, n);
-        from_panel(at.y(last), n, n_out, out + first * n_out, n_out);
-    });
 }
 
 }  // namespace deltarule::DELTARULE_ISA

@@ -91,7 +91,7 @@ class BatchCall {
         const Groups groups = cut(most_groups);
         const int threads = sensible_threads(n_threads, groups.count, operations(2));
         const std::int64_t n_out = plan_.layers[plan_.network.depth - 1].n_out;
-        T* const workspaces = begin(threads * plan_.n_workspace);
+        T* const workspaces = begin(threads * plan_.n_workspace, table_.pack_to_predict);
         share(groups.count, threads, [&](std::int64_t g, int thread) {
             table_.predict(plan_, weights_, part(groups, g), workspaces + thread * plan_.n_workspace,
                            out + groups.start(g) * n_out);
@@ -114,12 +114,17 @@ class BatchCall {
         return {rows_.X + first * front.n_in, rows_.targets ? rows_.targets + first * back.n_out : nullptr,
                 rows_.s ? rows_.s + first : nullptr, n};
     }
-    double operations(double per_weight) const { return per_weight * double(plan_.n_weights) * double(rows_.n); }
+    double operations(double per_weight) const {
+        double neurons = 0;
+        for (const BatchLayer& layer : layers_) neurons += layer.n_out;
+        return (per_weight * double(plan_.n_weights) + operations_of_neuron * neurons) * double(rows_.n);
+    }
     // Packs the weights and returns room for so many numbers. All memory of a call is one piece: several would make
     // the C library give it back to the system and fetch it again, page by page, every time.
-    T* begin(std::ptrdiff_t numbers) {
+    T* begin(std::ptrdiff_t numbers) { return begin(numbers, table_.pack); }
+    T* begin(std::ptrdiff_t numbers, void (*pack)(const BatchPlan&, const T*, T*)) {
         memory_ = Numbers<T>(plan_.n_packed + numbers);
-        table_.pack(plan_, w_, memory_.data());
+        pack(plan_, w_, memory_.data());
         weights_ = {w_, memory_.data()};
         return memory_.data() + plan_.n_packed;
     }

@@ -2,6 +2,7 @@
 #include "gauss_newton.hpp"
 #include "gauss_newton_product.hpp"
 #include "predict.hpp"
+#include "predict_few.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
@@ -18,6 +19,7 @@ static BatchTable<T> batch_table() {
         .spread = spread_gauss_newton<T>,
         .product = batch_gauss_newton_product<T>,
         .product_workspace = product_workspace<T>,
+        .pack_to_predict = pack_to_predict<T>,
         .predict = batch_predict<T>,
         .predict_few = predict_few<T>,
     };

@@ -2,27 +2,28 @@
 #pragma once
 
 #include "batch_plan.hpp"
-#include "batch_tanh.hpp"
 #include "losses.hpp"
+#include "slopes.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
-// y = f(e) in place of e, and its slope.
+// y = f(e) in place of e, and its slope; `numbers` is a multiple of a panel.
 template <bool with_slope, class T>
 inline void activate(int activation, std::ptrdiff_t numbers, T* y, T* slope) {
     using V = typename simd<T>::V;
-#if defined(__AVX512F__)
-    if (Activation(activation) == Activation::tanh) return tanh_by_table<panel_vectors, with_slope>(numbers, y, slope);
-#endif
-    visit_activation(Activation(activation), [=](auto f) {
-        for (std::ptrdiff_t i = 0; i < numbers; i += lanes<V>) {
+    constexpr int W = lanes<V>, K = panel_vectors;
+    visit_activation(Activation(activation), [=]<class A>(A) {
+        for (std::ptrdiff_t i = 0; i < numbers; i += K * W) {
+            V es[K], ys[K];
+            each<K>([&](int k) { es[k] = load<V>(y + i + k * W); });
             if constexpr (with_slope) {
-                const auto both = f.f_df(load<V>(y + i));
-                store(y + i, both.y);
-                store(slope + i, both.slope);
+                V slopes[K];
+                f_df<A>(es, ys, slopes);
+                each<K>([&](int k) { store(slope + i + k * W, slopes[k]); });
             } else {
-                store(y + i, f.f(load<V>(y + i)));
+                f<A>(es, ys);
             }
+            each<K>([&](int k) { store(y + i + k * W, ys[k]); });
         }
     });
 }

@@ -2,13 +2,33 @@
 #pragma once
 
 #include "batch_table.hpp"
-#include "gemm.hpp"
+#include "sums.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
 inline constexpr std::ptrdiff_t block_bytes = 384 * 1024;  // of the second-level cache, for one block's numbers
 inline constexpr int row_unit = 48, longest_block = 480;   // a block is a multiple of every instruction set's panel
+inline constexpr std::ptrdiff_t predict_bytes = 16 * 1024;  // of the first-level cache, for a layer's outputs
 inline constexpr std::ptrdiff_t line = 64;                 // bytes
+
+// A row of so many numbers in whole vectors.
+template <class T>
+inline std::ptrdiff_t row_stride(std::ptrdiff_t width) {
+    return std::ptrdiff_t(vectors_of<T>(int(width))) * simd<T>::width;
+}
+
+// Whether so few lanes of it stay empty that neurons may lie in them.
+template <class T>
+inline bool fills_lanes(std::int64_t width) {
+    return row_stride<T>(width) * 10 <= width * 11;
+}
+
+// Rows that go through the layers together in a prediction, `row` numbers each at most.
+template <class T>
+inline std::ptrdiff_t predict_block(std::ptrdiff_t row) {
+    const std::ptrdiff_t fit = predict_bytes / (row * std::ptrdiff_t(sizeof(T))) / row_unit * row_unit;
+    return fit < 2 * row_unit ? 2 * row_unit : fit > longest_block ? longest_block : fit;
+}
 
 template <class T>
 inline BatchPlan plan_batch(const NetworkView& network, std::int64_t n, BatchLayer* layers) {
@@ -17,9 +37,8 @@ inline BatchPlan plan_batch(const NetworkView& network, std::int64_t n, BatchLay
     plan.network = network;
     plan.layers = layers;
     const int n_in = int(network.sizes[0]);
-    const auto fills_lanes = [](std::int64_t width) { return vectors_of<T>(int(width)) * W * 10 <= width * 11; };
-    plan.by_rows = fills_lanes(n_in);
-    plan.forward_rows = plan.by_rows && n_in >= 2 * network.sizes[1] && fills_lanes(network.sizes[1]);
+    plan.by_rows = fills_lanes<T>(n_in);
+    plan.forward_rows = plan.by_rows && n_in >= 2 * network.sizes[1] && fills_lanes<T>(network.sizes[1]);
 
     std::ptrdiff_t row = plan.by_rows ? 0 : n_in;
     for (int l = 1; l <= network.depth; ++l) row += 2 * std::ptrdiff_t(network.sizes[l]);
@@ -34,7 +53,7 @@ inline BatchPlan plan_batch(const NetworkView& network, std::int64_t n, BatchLay
         return at;
     };
     std::ptrdiff_t widest = 0;
-    const std::ptrdiff_t x_width = plan.forward_rows ? vectors_of<T>(int(network.sizes[1])) * W : n_in;
+    const std::ptrdiff_t x_width = plan.forward_rows ? row_stride<T>(network.sizes[1]) : n_in;
     plan.x = take(plan.n_workspace, (x_width > n_in ? x_width : n_in) * (plan.by_rows ? R : plan.held_rows));
     for (int l = 0; l < network.depth; ++l) {
         BatchLayer& layer = layers[l];
@@ -53,6 +72,22 @@ inline BatchPlan plan_batch(const NetworkView& network, std::int64_t n, BatchLay
         if (layer.n_out > widest) widest = layer.n_out;
     }
     plan.scratch = take(plan.n_workspace, (2 * widest + 1) * R);
+
+    bool in_rows = true;
+    std::ptrdiff_t packed = 0, longest = 0;
+    for (int l = 0; l < network.depth; ++l) {
+        const bool fills = fills_lanes<T>(layers[l].n_out);
+        if (l + 1 < network.depth && !fills) in_rows = false;
+        const std::ptrdiff_t row = row_stride<T>(layers[l].n_out);
+        if (fills) packed += layers[l].n_in * row;
+        if (row > longest) longest = row;
+    }
+    if (in_rows) {
+        plan.predict_row = longest;
+        const std::ptrdiff_t needed = 2 * (predict_block<T>(longest) * longest + R);
+        if (packed > plan.n_packed) plan.n_packed = packed;
+        if (needed > plan.n_workspace) plan.n_workspace = needed;
+    }
     return plan;
 }
 

@@ -23,6 +23,7 @@ struct BatchPlan {
     int block_rows, held_rows;  // of a block; that the workspace has room for, less if there are few rows
     bool by_rows;       // the gradient of the first layer takes X as it is, row after row
     bool forward_rows;  // the way forward through it, too
+    std::ptrdiff_t predict_row;  // predictions: the longest row of a layer's outputs; 0: they go in panels
     std::ptrdiff_t x, scratch;  // in the workspace
     std::ptrdiff_t n_weights, n_packed, n_workspace;  // numbers
 };
@@ -56,6 +57,7 @@ struct BatchTable {
     // adds to out; `along` is v, packed as the weights are
     void (*product)(const BatchPlan&, BatchWeights<T>, BatchWeights<T> along, BatchRows<T>, T* workspace, T* out);
     std::ptrdiff_t (*product_workspace)(const BatchPlan&);
+    void (*pack_to_predict)(const BatchPlan&, const T* w, T* packed);
     void (*predict)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace, T* out);
     // for so few rows that packing the weights would cost more; the workspace holds 2 (widest layer + few_extra)
     void (*predict_few)(const NetworkView&, const T* w, const T* X, std::int64_t n, T* workspace, T* out);

@@ -37,10 +37,10 @@ inline bool evaluate(const char* name, const T* x, T* y, std::int64_t n) {
     const bool slope = name[0] == 'd';
     for (int code = 0; code < n_activations; ++code) {
         if (__builtin_strlen(name) < 4 || __builtin_strcmp(name + (slope ? 3 : 2), activation_names[code]) != 0) continue;
-        return visit_activation(Activation(code), [&](auto A) {
+        return visit_activation(Activation(code), [&]<class A>(A) {
             return map<V>(x, y, n, [=](V e) {
                 V es[1] = {e}, ys[1], slopes[1];
-                f_df<decltype(A), 1>(es, ys, slopes);
+                slope ? f_df<A>(es, ys, slopes) : f<A>(es, ys);
                 return slope ? slopes[0] : ys[0];
             });
         });

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "jacobian.hpp"
+#include "pairs.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
@@ -18,85 +19,46 @@ inline constexpr int z_columns = 64;  // pairs of neurons at a time
 // products of neurons are built anew for each such piece.
 inline constexpr std::ptrdiff_t u_bytes = 384 * 1024, most_u_bytes = 4 * u_bytes;
 
-template <class T>
-inline std::ptrdiff_t padded(std::ptrdiff_t n) {
-    return (n + simd<T>::width - 1) / simd<T>::width * simd<T>::width;
-}
-
-// Pairs (i, j) of n and m things, in rows; of a thing with itself only i <= j.
-struct Pairs {
-    int n, m;
-    bool same;
-    std::ptrdiff_t start(int i) const {
-        return std::ptrdiff_t(i) * m - (same ? std::ptrdiff_t(i) * (i - 1) / 2 : 0);
-    }
-    std::ptrdiff_t count() const { return start(n); }
-    int first(int i) const { return same ? i : 0; }
-    std::ptrdiff_t at(int i, int j) const { return same && j < i ? start(j) + i - j : start(i) + j - first(i); }
-};
-
-// The block of H between layers l <= m.
-struct LayerPair {
-    const BatchLayer &l, &m;
-    bool same;
-    Pairs neurons() const { return {l.n_out, m.n_out, same}; }
-    Pairs inputs() const { return {l.n_in + 1, m.n_in + 1, same}; }
-};
-
-// Calls f(l, m, pair, where its sums start) for all pairs of layers; returns the number of sums.
-template <class F>
-inline std::ptrdiff_t for_layer_pairs(const BatchPlan& plan, F&& f) {
-    std::ptrdiff_t start = 0;
-    for (int l = 0; l < plan.network.depth; ++l)
-        for (int m = l; m < plan.network.depth; ++m) {
-            const LayerPair pair{plan.layers[l], plan.layers[m], l == m};
-            f(l, m, pair, start);
-            start += pair.neurons().count() * pair.inputs().count();
-        }
-    return start;
-}
-
 // Whether J'J is the smaller work: vectors of multiplications for each row, those that build the factors included.
 template <class T>
 inline bool jacobian_is_less(const BatchPlan& plan) {
     constexpr double building = 3, part_of_tiles = 0.8;  // measured: per vector; in the triangle, not beyond it
     double layered = 0;
     for_layer_pairs(plan, [&](int, int, const LayerPair& pair, std::ptrdiff_t) {
-        const double z = double(pair.neurons().count()), u = double(pair.inputs().count() / simd<T>::width + 1);
-        layered += z * u + building * (u + z / simd<T>::width);
+        const double z = double(pair.neurons().count()), u = double(pair.inputs().count());
+        layered += (z * u + building * (u + z)) / simd<T>::width;
     });
     const double p = double(plan.n_weights), n_out = plan.layers[plan.network.depth - 1].n_out;
     return p <= 1024 && n_out * p * (p + 1) / (2 * simd<T>::width * part_of_tiles) < layered;
 }
 
-// Parts of the workspace beyond that of the gradient.
+// Parts of the workspace beyond that of the gradient, in numbers of T.
 template <class T>
 struct GaussNewtonSpace {
     bool whole;  // J whole, in place of the factors
-    std::ptrdiff_t rows, outputs, neurons;  // per block; outputs of the network; of all layers together
-    std::ptrdiff_t inputs, widest_u, size;
+    std::ptrdiff_t rows, outputs;  // of a block; of the network
+    std::ptrdiff_t widest_u;       // pairs of inputs at a time
+    std::ptrdiff_t inputs, z, u, size;  // where they start; signals come first
 
     explicit GaussNewtonSpace(const BatchPlan& plan)
-        : whole(jacobian_is_less<T>(plan)), rows(plan.held_rows),
-          outputs(plan.layers[plan.network.depth - 1].n_out), neurons(0), inputs(0) {
-        std::ptrdiff_t longest = 0;
+        : whole(jacobian_is_less<T>(plan)), rows(plan.held_rows), outputs(plan.layers[plan.network.depth - 1].n_out) {
+        std::ptrdiff_t neurons = 0, all_inputs = 0;
         for (int l = 0; l < plan.network.depth; ++l) {
             neurons += plan.layers[l].n_out;
-            inputs += input_stride(plan.layers[l]);
-            if (plan.layers[l].n_in + 1 > longest) longest = plan.layers[l].n_in + 1;
+            all_inputs += plan.layers[l].n_in + 1;
         }
         const std::ptrdiff_t bytes = outputs * u_bytes < most_u_bytes ? outputs * u_bytes : most_u_bytes;
         const std::ptrdiff_t fit = bytes / std::ptrdiff_t(sizeof(T)) / (rows > 0 ? rows : 1);
-        widest_u = fit > longest ? fit : longest;
-        size = padded<T>(rows * neurons * outputs) + padded<T>(rows * inputs) + rows * z_columns +
-               padded<T>(rows * widest_u) + simd<T>::width;
-        if (whole) size = padded<T>(rows * neurons * outputs) + rows * plan.n_weights * outputs;
+        widest_u = fit > z_columns ? fit : z_columns;
+        inputs = rows * neurons * outputs;
+        z = inputs + rows * all_inputs;
+        u = z + rows * z_columns;
+        size = whole ? inputs + rows * plan.n_weights * outputs : u + rows * widest_u;
     }
     // J for output k, in a panel of the block
     T* jacobian(T* space, const BatchPlan& plan, int panel, int k) const {
-        return space + padded<T>(rows * neurons * outputs) + (k * rows + panel * panel_rows<T>) * plan.n_weights;
+        return space + inputs + (k * rows + panel * panel_rows<T>) * plan.n_weights;
     }
-    static std::ptrdiff_t input_stride(const BatchLayer& layer) { return padded<T>(layer.n_in + 1); }
     // d_k of layer l in a panel of the block
     T* signal(T* space, const BatchPlan& plan, int l, int panel, int k) const {
         std::ptrdiff_t before = 0;
@@ -104,14 +66,12 @@ struct GaussNewtonSpace {
         return space + before * outputs * rows +
                (std::ptrdiff_t(panel) * outputs + k) * plan.layers[l].n_out * panel_rows<T>;
     }
-    // inputs of layer l with a 1 behind, row after row
-    T* input(T* space, const BatchPlan& plan, int l) const {
-        space += padded<T>(rows * neurons * outputs);
-        for (int i = 0; i < l; ++i) space += rows * input_stride(plan.layers[i]);
-        return space;
+    // inputs of layer l and a 1, in a panel of the block
+    T* input(T* space, const BatchPlan& plan, int l, int panel) const {
+        space += inputs;
+        for (int i = 0; i < l; ++i) space += rows * (plan.layers[i].n_in + 1);
+        return space + std::ptrdiff_t(panel) * (plan.layers[l].n_in + 1) * panel_rows<T>;
     }
-    T* z(T* space) const { return space + padded<T>(rows * neurons * outputs) + padded<T>(rows * inputs); }
-    T* u(T* space) const { return z(space) + rows * z_columns; }
 };
 
 // Column k of the curvature's root, times √s, pulled back to what arrives at the outputs; n_out × panel.
@@ -165,15 +125,15 @@ inline void pull_back_roots(const PanelView<T>& at, const GaussNewtonSpace<T>& s
 template <class T>
 inline void keep_inputs(const PanelView<T>& at, const GaussNewtonSpace<T>& space, T* memory, const T* X, int rows) {
     const BatchPlan& plan = at.plan;
+    constexpr int R = panel_rows<T>;
     for (int l = 0; l < plan.network.depth; ++l) {
         const int n = plan.layers[l].n_in;
-        const std::ptrdiff_t stride = space.input_stride(plan.layers[l]);
-        T* to = space.input(memory, plan, l) + std::ptrdiff_t(at.panel) * panel_rows<T> * stride;
-        if (l > 0) from_panel(at.y(l - 1), rows, n, to, stride);
-        for (int r = 0; r < rows; ++r, to += stride) {
-            if (l == 0) __builtin_memcpy(to, X + std::ptrdiff_t(r) * n, sizeof(T) * std::size_t(n));
-            to[n] = 1;
-        }
+        T* to = space.input(memory, plan, l, at.panel);
+        if (l == 0 && plan.forward_rows)
+            to_panel(X, n, rows, n, to);
+        else
+            __builtin_memcpy(to, at.y(l - 1), sizeof(T) * std::size_t(n) * R);
+        for (int r = 0; r < R; ++r) to[n * R + r] = 1;
     }
 }
 
@@ -186,70 +146,28 @@ inline void keep_jacobian(const PanelView<T>& at, const GaussNewtonSpace<T>& spa
                        space.jacobian(memory, plan, at.panel, int(k)));
 }
 
-// Products of pairs of inputs (i, j) for i in [from, to), row after row, `columns` to a row.
-template <class T>
-inline void input_products(const Pairs& pairs, int from, int to, const T* a, std::ptrdiff_t a_stride, const T* b,
-                           std::ptrdiff_t b_stride, int rows, T* u) {
-    using V = typename simd<T>::V;
-    for (int r = 0; r < rows; ++r, a += a_stride, b += b_stride)
-        for (int i = from; i < to; ++i) {
-            const V a_i = splat<V>(a[i]);
-            const int first = pairs.first(i), n = pairs.m - first;
-            // what a last vector writes too much is written over next; what it reads too much lies in the workspace
-            for (int j = 0; j < n; j += lanes<V>) store(u + j, a_i * load<V>(b + first + j));
-            u += n;
-        }
-}
-
-// Σ_k d_k[i] d_k[j] of the pairs in [from, to), as panels of z_columns.
-template <class T>
-inline void neuron_products(const LayerPair& pair, const T* a, const T* b, std::ptrdiff_t outputs, int panels,
-                            std::ptrdiff_t from, std::ptrdiff_t to, T* z) {
-    using V = typename simd<T>::V;
-    constexpr int R = panel_rows<T>, W = lanes<V>;
-    const Pairs pairs = pair.neurons();
-    int i0 = 0;
-    while (pairs.start(i0 + 1) <= from) ++i0;
-    for (int panel = 0; panel < panels; ++panel, z += z_columns * R) {
-        const T* a_panel = a + panel * outputs * pairs.n * R;
-        const T* b_panel = b + panel * outputs * pairs.m * R;
-        T* to_here = z;
-        int i = i0, j = int(from - pairs.start(i0)) + pairs.first(i0);
-        for (std::ptrdiff_t left = to - from; left > 0; j = pairs.first(++i)) {
-            const int n = pairs.m - j < left ? pairs.m - j : int(left);
-            left -= n;
-            for (const T *x = a_panel + i * R, *y = b_panel + j * R, *end = y + std::ptrdiff_t(n) * R; y < end;
-                 y += R, to_here += R)
-#pragma GCC unroll 3
-                for (int v = 0; v < R; v += W) {
-                    V total = load<V>(x + v) * load<V>(y + v);
-                    for (std::ptrdiff_t k = 1; k < outputs; ++k)
-                        total = fma(load<V>(x + k * pairs.n * R + v), load<V>(y + k * pairs.m * R + v), total);
-                    store(to_here + v, total);
-                }
-        }
-    }
-}
-
 template <class T>
 inline void add_block_products(const BatchPlan& plan, const GaussNewtonSpace<T>& space, T* memory, int rows, T* sums) {
     constexpr int R = panel_rows<T>;
     const int panels = (rows + R - 1) / R;
-    T *u = space.u(memory), *z = space.z(memory);
+    T *z = memory + space.z, *u = memory + space.u;
     for_layer_pairs(plan, [&](int l, int m, const LayerPair& pair, std::ptrdiff_t start) {
-        const Pairs inputs = pair.inputs();
-        const std::ptrdiff_t n_pairs = pair.neurons().count(), n_columns = inputs.count();
-        for (int from = 0, to; from < inputs.n; from = to) {
-            for (to = from + 1; to < inputs.n && inputs.start(to + 1) - inputs.start(from) <= space.widest_u;) ++to;
-            const std::ptrdiff_t column = inputs.start(from), columns = inputs.start(to) - column;
-            input_products(inputs, from, to, space.input(memory, plan, l), space.input_stride(pair.l),
-                           space.input(memory, plan, m), space.input_stride(pair.m), rows, u);
+        const Pairs inputs = pair.inputs(), neurons = pair.neurons();
+        const T *d_l = space.signal(memory, plan, l, 0, 0), *d_m = space.signal(memory, plan, m, 0, 0);
+        const T *y_l = space.input(memory, plan, l, 0), *y_m = space.input(memory, plan, m, 0);
+        if (pair.one_row) {
+            pair_products({1, inputs.n, false}, d_l, y_l, 1, panels, 0, inputs.n, inputs.n, u);
+            return symmetric_dots<T>({u, inputs.n * R}, inputs.n, panels, sums + start);
+        }
+        const std::ptrdiff_t n_pairs = neurons.count(), n_columns = inputs.count();
+        for (std::ptrdiff_t column = 0; column < n_columns; column += space.widest_u) {
+            const std::ptrdiff_t left = n_columns - column, columns = left < space.widest_u ? left : space.widest_u;
+            pair_products(inputs, y_l, y_m, 1, panels, column, column + columns, columns, u);
             for (std::ptrdiff_t i = 0; i < n_pairs; i += z_columns) {
                 const std::ptrdiff_t end = i + z_columns < n_pairs ? i + z_columns : n_pairs;
-                neuron_products(pair, space.signal(memory, plan, l, 0, 0), space.signal(memory, plan, m, 0, 0),
-                                space.outputs, panels, i, end, z);
-                outer_sums<T>({z, z_columns * R}, int(end - i), rows, u, columns, int(columns),
-                              sums + start + i * n_columns + column, n_columns);
+                pair_products(neurons, d_l, d_m, space.outputs, panels, i, end, z_columns, z);
+                dot_sums<T>({z, z_columns * R}, int(end - i), {u, columns * R}, int(columns), panels,
+                            sums + start + i * n_columns + column, n_columns);
             }
         }
     });
@@ -304,26 +222,7 @@ inline double batch_gauss_newton(const BatchPlan& plan, BatchWeights<T> weights,
 // The sums as the whole symmetric matrix H (p, p).
 template <class T>
 inline void spread_gauss_newton(const BatchPlan& plan, const T* sums, T* H) {
-    const std::ptrdiff_t p = plan.n_weights;
-    if (jacobian_is_less<T>(plan)) return mirror_upper(p, sums, H);
-    const auto place = [](const BatchLayer& layer, int j, int i) {
-        return i < layer.n_in ? layer.w + std::ptrdiff_t(j) * layer.n_in + i : layer.b + j;
-    };
-    for_layer_pairs(plan, [&](int, int, const LayerPair& pair, std::ptrdiff_t start) {
-        const Pairs neurons = pair.neurons(), inputs = pair.inputs();
-        const std::ptrdiff_t n_columns = inputs.count();
-        for (int j = 0; j < neurons.n; ++j)
-            for (int k = 0; k < neurons.m; ++k) {
-                const T* from = sums + start + neurons.at(j, k) * n_columns;
-                for (int i = 0; i < inputs.n; ++i) {
-                    T* row = H + place(pair.l, j, i) * p;
-                    for (int h = 0; h < inputs.m; ++h) row[place(pair.m, k, h)] = from[inputs.at(i, h)];
-                }
-            }
-        if (pair.same) return;
-        for (std::ptrdiff_t a = pair.m.w; a < pair.m.b + pair.m.n_out; ++a)
-            for (std::ptrdiff_t b = pair.l.w; b < pair.l.b + pair.l.n_out; ++b) H[a * p + b] = H[b * p + a];
-    });
+    jacobian_is_less<T>(plan) ? mirror_upper(plan.n_weights, sums, H) : spread_pairs(plan, sums, H);
 }
 
 }  // namespace deltarule::DELTARULE_ISA

@@ -1,64 +1,107 @@
-// Outputs of a few rows, one by one, with the weights as they are: what counts is how soon they are there.
+// Outputs of many rows. Where neurons fill the lanes of vectors, rows go through all layers as they are, and nothing
+// is turned round: each layer's outputs are one contiguous row, padded to whole vectors. A last layer too narrow for
+// that takes dot products. Other networks go through panels, as for the gradient.
 #pragma once
 
-#include "batch_pass.hpp"
+#include "batch.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
-// e = W x + b for M neurons.
+// M rows, one neuron: lane m of the result is the sum over row m.
 template <int M, class T>
-inline void dot_rows(const T* W, const T* b, const T* x, int n_in, T* e) {
+[[gnu::always_inline]] inline typename simd<T>::V row_dots(const T* x, std::ptrdiff_t stride, const T* w, int n) {
     using V = typename simd<T>::V;
-    constexpr int L = lanes<V>;
-    V c[M]{};
+    constexpr int W = lanes<V>;
+    V total[M]{};
     int i = 0;
-    for (; i + L <= n_in; i += L) {
-        const V a = load<V>(x + i);
-#pragma GCC unroll 8
-        for (int m = 0; m < M; ++m) c[m] = fma(load<V>(W + std::ptrdiff_t(m) * n_in + i), a, c[m]);
+    for (; i + W <= n; i += W) {
+        const V a = load<V>(w + i);
+#pragma GCC unroll 16
+        for (int m = 0; m < M; ++m) total[m] = fma(load<V>(x + m * stride + i), a, total[m]);
     }
-    if (i < n_in) {
-        const V a = load_part<V>(x + i, n_in - i);
-#pragma GCC unroll 8
-        for (int m = 0; m < M; ++m) c[m] = fma(load_part<V>(W + std::ptrdiff_t(m) * n_in + i, n_in - i), a, c[m]);
+    if (i < n) {
+        const V a = load_part<V>(w + i, n - i);
+#pragma GCC unroll 16
+        for (int m = 0; m < M; ++m) total[m] = fma(load_part<V>(x + m * stride + i, n - i), a, total[m]);
     }
-    for (int m = 0; m < M; ++m) e[m] = b[m] + sum(c[m]);
+    return sums<M>(total);
+}
+
+// C (rows, N) = bias + B (rows, K) W', W (N, K) as in w.
+template <class T>
+inline void multiply_narrow(const T* B, std::ptrdiff_t b_stride, int rows, const T* weights, int K, int N,
+                            const T* bias, T* C) {
+    using V = typename simd<T>::V;
+    const Tiles tiles(rows, lanes<V>);
+    for (int i = 0; i < tiles.count; ++i) {
+        const int row = tiles.start(i);
+        with_constant<lanes<V>>(tiles.size(i), [&](auto height) {
+            for (int j = 0; j < N; ++j) {
+                const V e = row_dots<height()>(B + row * b_stride, b_stride, weights + std::ptrdiff_t(j) * K, K) + bias[j];
+                T* to = C + std::ptrdiff_t(row) * N + j;
+                if (N == 1)
+                    store_part(to, e, height());
+                else
+                    for (int m = 0; m < height(); ++m) to[std::ptrdiff_t(m) * N] = e[m];
+            }
+        });
+    }
 }
 
 template <class T>
-inline void predict_few(const NetworkView& network, const T* w, const T* X, std::int64_t n, T* workspace, T* out) {
+inline void pack_to_predict(const BatchPlan& plan, const T* w, T* packed) {
+    if (plan.predict_row == 0) return pack_weights(plan, w, packed);
+    for (int l = 0; l < plan.network.depth; ++l) {
+        const BatchLayer& layer = plan.layers[l];
+        if (!fills_lanes<T>(layer.n_out)) continue;
+        pack_rows(w + layer.w, layer.n_in, layer.n_out, packed);
+        packed += layer.n_in * row_stride<T>(layer.n_out);
+    }
+}
+
+template <class T>
+inline void predict_rows(const BatchPlan& plan, BatchWeights<T> weights, BatchRows<T> rows, T* workspace, T* out) {
     using V = typename simd<T>::V;
     constexpr int R = panel_rows<T>;
-    static_assert(R <= few_extra);
-    std::int64_t widest = 0;
-    for (int l = 1; l <= network.depth; ++l) widest = network.sizes[l] > widest ? network.sizes[l] : widest;
-    T *here = workspace, *next = workspace + widest + few_extra;
-    const std::int64_t n_in = network.sizes[0], n_out = network.sizes[network.depth];
-    for (std::int64_t r = 0; r < n; ++r, X += n_in, out += n_out) {
-        const T *x = X, *W = w;
-        for (int l = 0; l < network.depth; ++l) {
-            const int in = int(network.sizes[l]), wide = int(network.sizes[l + 1]), padded = (wide + R - 1) / R * R;
-            const T* b = W + std::ptrdiff_t(in) * wide;
-            const Tiles tiles(wide, tile_height);
-            for (int i = 0; i < tiles.count; ++i) {
-                const int j = tiles.start(i);
-                with_constant<tile_height>(tiles.size(i), [&](auto height) {
-                    dot_rows<height()>(W + std::ptrdiff_t(j) * in, b + j, x, in, next + j);
-                });
+    const int block = int(predict_block<T>(plan.predict_row)), n_out = plan.layers[plan.network.depth - 1].n_out;
+    cut(rows.n, block, [&](std::int64_t first, int n) {
+        const T *x = rows.X + first * plan.layers[0].n_in, *A = weights.packed;
+        std::ptrdiff_t stride = plan.layers[0].n_in;
+        T* const halves[2] = {workspace, workspace + block * plan.predict_row + R};
+        for (int l = 0; l < plan.network.depth; ++l) {
+            const BatchLayer& layer = plan.layers[l];
+            const T* bias = weights.w + layer.b;
+            T* const y = halves[l % 2];
+            if (fills_lanes<T>(layer.n_out)) {
+                multiply_rows(x, stride, n, A, layer.n_in, layer.n_out, bias, y);
+                stride = row_stride<T>(layer.n_out);
+                A += layer.n_in * stride;
+            } else {
+                multiply_narrow(x, stride, n, weights.w + layer.w, layer.n_in, layer.n_out, bias, y);
+                stride = layer.n_out;
             }
-            for (int j = wide; j < padded; ++j) next[j] = 0;
-            if (Activation(network.activations[l]) == Activation::softmax)
-                softmax_row<V>(next, next, wide);
+            if (Activation(layer.activation) == Activation::softmax)
+                for (int r = 0; r < n; ++r) softmax_row<V>(y + r * stride, y + r * stride, layer.n_out);
             else
-                activate<false>(network.activations[l], padded, next, next);
-            W = b + wide;
-            x = next;
-            T* const swap = here;
-            here = next;
-            next = swap;
+                activate<false>(layer.activation, n * stride, y, y);
+            x = y;
         }
-        __builtin_memcpy(out, x, sizeof(T) * std::size_t(n_out));
-    }
+        T* to = out + first * n_out;
+        const int pieces = stride == n_out ? 1 : n;
+        const std::size_t bytes = std::size_t(n / pieces) * std::size_t(n_out) * sizeof(T);
+        for (int r = 0; r < pieces; ++r) __builtin_memcpy(to + std::ptrdiff_t(r) * n_out, x + r * stride, bytes);
+    });
+}
+
+template <class T>
+inline void batch_predict(const BatchPlan& plan, BatchWeights<T> weights, BatchRows<T> rows, T* workspace, T* out) {
+    if (plan.predict_row > 0) return predict_rows(plan, weights, rows, workspace, out);
+    const int n_in = plan.layers[0].n_in, last = plan.network.depth - 1, n_out = plan.layers[last].n_out;
+    const PanelView<T> at{plan, workspace, 0};
+    cut(rows.n, panel_rows<T>, [&](std::int64_t first, int n) {
+        forward<false>(at, weights, rows.X + first * n_in, n);
+        from_panel(at.y(last), n, n_out, out + first * n_out, n_out);
+    });
 }
 
 }  // namespace deltarule::DELTARULE_ISA

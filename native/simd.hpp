@@ -42,6 +42,8 @@ struct simd {
     static constexpr int width = W;
     typedef T V __attribute__((vector_size(sizeof(T) * W)));
     typedef integer_of<T> I __attribute__((vector_size(sizeof(T) * W)));
+    // for arithmetic with the bits of any number, NaN too, which would overflow signed integers
+    typedef std::make_unsigned_t<integer_of<T>> B __attribute__((vector_size(sizeof(T) * W)));
     // the same without alignment, free to alias: for loads and stores anywhere
     typedef T U __attribute__((vector_size(sizeof(T) * W), aligned(alignof(T)), may_alias));
 };
@@ -54,6 +56,8 @@ template <class V>
 using traits = simd<lane_of<V>, lanes<V>>;
 template <class V>
 using ints_of = typename traits<V>::I;
+template <class V>
+using bits_of = typename traits<V>::B;
 
 template <class V>
 [[gnu::always_inline]] inline V load(const lane_of<V>* p) {

@@ -1,4 +1,4 @@
-// An activation and its slope for several vectors side by side, by the fastest way there is.
+// An activation, and its slope, for several vectors side by side, by the fastest way there is.
 #pragma once
 
 #include "activations.hpp"
@@ -6,19 +6,32 @@
 
 namespace deltarule::DELTARULE_ISA {
 
+#if defined(__AVX512F__)
+template <class A, class V>
+inline constexpr bool by_tanh_table = std::is_same_v<A, Tanh> && sizeof(V) == vector_bytes;
+#else
+template <class A, class V>
+inline constexpr bool by_tanh_table = false;
+#endif
+
+template <class A, int K, class V>
+[[gnu::always_inline]] inline void f(const V (&e)[K], V (&y)[K]) {
+    if constexpr (by_tanh_table<A, V>)
+        tanh_side_by_side<K>(e, y);
+    else
+        each<K>([&](int k) __attribute__((always_inline)) { y[k] = A::f(e[k]); });
+}
+
 template <class A, int K, class V>
 [[gnu::always_inline]] inline void f_df(const V (&e)[K], V (&y)[K], V (&slope)[K]) {
-#if defined(__AVX512F__)
-    if constexpr (std::is_same_v<A, Tanh> && sizeof(V) == vector_bytes) {
+    if constexpr (by_tanh_table<A, V>)
         tanh_side_by_side<K>(e, y, slope);
-        return;
-    }
-#endif
-    each<K>([&](int k) __attribute__((always_inline)) {
-        const auto r = A::f_df(e[k]);
-        y[k] = r.y;
-        slope[k] = r.slope;
-    });
+    else
+        each<K>([&](int k) __attribute__((always_inline)) {
+            const auto both = A::f_df(e[k]);
+            y[k] = both.y;
+            slope[k] = both.slope;
+        });
 }
 
 }  // namespace deltarule::DELTARULE_ISA

@@ -13,6 +13,7 @@ namespace deltarule {
 
 inline constexpr double least_seconds = 200e-6;  // of work for each thread: starting one takes 20 to 50 µs
 inline constexpr double rate = 40e9;             // operations per second, roughly, to tell seconds from work
+inline constexpr double operations_of_neuron = 40;  // an activation function takes as long as so many
 
 // How many threads to use for so many operations, which come in so many pieces.
 inline int sensible_threads(int wanted, std::int64_t pieces, double operations) {

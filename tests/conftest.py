@@ -14,7 +14,7 @@ from deltarule.engines import Engine, native
 from deltarule.engines.array import ArrayEngine
 from deltarule.losses import LOSSES, Loss
 from deltarule.methods import METHODS
-from deltarule.methods.conjugate_gradient import BETAS
+from deltarule.methods.betas import BETAS
 from deltarule.methods.rules import RULES
 from deltarule.methods.schedules import SCHEDULES
 from deltarule.network import Network

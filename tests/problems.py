@@ -8,17 +8,29 @@ from numpy.typing import NDArray
 
 
 class Surface(NamedTuple):
-    """A function of w with its gradient, a start, where its minimum lies, and how low it is there."""
+    """A function of w with its gradient, a start, where its minimum lies, how low it is there, its curvature.
+
+    The curvature of a sum of squares r'r is the Gauss-Newton matrix 2 J'J.
+    """
 
     name: str
     value_grad: Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
     start: NDArray[np.float64]
     minimum: NDArray[np.float64]
     lowest: float
+    curvature: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
     def value(self, w):
         """Return the function alone."""
         return self.value_grad(w)[0]
+
+    def gauss_newton(self, w):
+        """Return the function, its gradient, and its curvature."""
+        return *self.value_grad(w), self.curvature(w)
+
+    def gauss_newton_product(self, w, v):
+        """Return the curvature times a vector."""
+        return self.curvature(w) @ v
 
 
 def rosenbrock(w):
@@ -28,22 +40,48 @@ def rosenbrock(w):
     return a * a + 100 * b * b, np.array([-2 * a - 400 * x * b, 200 * b])
 
 
+def rosenbrock_curvature(w):
+    """Return 2 J'J."""
+    J = np.array([[-1.0, 0.0], [-20 * w[0], 10.0]])
+    return 2 * J.T @ J
+
+
 def beale(w):
     """A steep-sided basin (Moré, Garbow and Hillstrom 1981, number 5)."""
     x, y = w
+    r = np.array([1.5, 2.25, 2.625]) - x * (1 - y ** np.array([1, 2, 3]))
+    return float(r @ r), 2 * beale_slopes(w) @ r
+
+
+def beale_slopes(w):
+    """Return J', a column for each residual."""
+    x, y = w
     powers = np.array([1, 2, 3])
-    r = np.array([1.5, 2.25, 2.625]) - x * (1 - y**powers)
-    J = np.stack([-(1 - y**powers), x * powers * y ** (powers - 1)])
-    return float(r @ r), 2 * J @ r
+    return np.stack([-(1 - y**powers), x * powers * y ** (powers - 1)])
+
+
+def beale_curvature(w):
+    """Return 2 J'J."""
+    return 2 * beale_slopes(w) @ beale_slopes(w).T
 
 
 def powell_singular(w):
     """A minimum where the Hessian is singular (Powell 1962; Moré, Garbow and Hillstrom 1981, number 13)."""
     a, b, c, d = w
     r = np.array([a + 10 * b, 5**0.5 * (c - d), (b - 2 * c) ** 2, 10**0.5 * (a - d) ** 2])
+    return float(r @ r), 2 * powell_slopes(w) @ r
+
+
+def powell_slopes(w):
+    """Return J', a column for each residual."""
+    a, b, c, d = w
     p, q = 2 * (b - 2 * c), 2 * 10**0.5 * (a - d)
-    J = np.array([[1, 0, 0, q], [10, 0, p, 0], [0, 5**0.5, -2 * p, 0], [0, -(5**0.5), 0, -q]])
-    return float(r @ r), 2 * J @ r
+    return np.array([[1, 0, 0, q], [10, 0, p, 0], [0, 5**0.5, -2 * p, 0], [0, -(5**0.5), 0, -q]])
+
+
+def powell_curvature(w):
+    """Return 2 J'J."""
+    return 2 * powell_slopes(w) @ powell_slopes(w).T
 
 
 CURVATURES = np.array([1.0, 3.0, 10.0, 30.0, 100.0])
@@ -68,10 +106,10 @@ def quadratic(w):
 
 
 SURFACES = [
-    Surface("rosenbrock", rosenbrock, np.array([-1.2, 1.0]), np.ones(2), 0.0),
-    Surface("beale", beale, np.array([1.0, 1.0]), np.array([3.0, 0.5]), 0.0),
-    Surface("powell_singular", powell_singular, np.array([3.0, -1.0, 0.0, 1.0]), np.zeros(4), 0.0),
-    Surface("quadratic", quadratic, np.zeros(5), CENTRE, -7.0),
+    Surface("rosenbrock", rosenbrock, np.array([-1.2, 1.0]), np.ones(2), 0.0, rosenbrock_curvature),
+    Surface("beale", beale, np.array([1.0, 1.0]), np.array([3.0, 0.5]), 0.0, beale_curvature),
+    Surface("powell_singular", powell_singular, np.array([3.0, -1.0, 0.0, 1.0]), np.zeros(4), 0.0, powell_curvature),
+    Surface("quadratic", quadratic, np.zeros(5), CENTRE, -7.0, lambda w: HESSIAN),
 ]
 
 

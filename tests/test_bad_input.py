@@ -143,7 +143,7 @@ OTHERS = {
     "another safetensors file": (["info", "other.deltarule"], "is not a deltarule model"),
     "truncated model": (["info", "cut.deltarule"], "cut.deltarule is damaged or truncated"),
     "cut in the header": (["info", "cut header.deltarule"], "is truncated: it ends within its header"),
-    "newer format": (["info", "newer.deltarule"], "has format version 2; this deltarule reads up to 1. Update"),
+    "newer format": (["info", "newer.deltarule"], "has format version 3; this deltarule reads version 2. Update"),
     "table lacks a column": (["predict", "good.deltarule", "lacks x.csv"], "lacks 'x', which the model predicts from"),
     "wrong cell": (["predict", "good.deltarule", "text in x.csv"], "'left' in row 3"),
     "infinity to predict": (["predict", "good.deltarule", "infinity.csv"], "holds inf in row 5"),
@@ -183,7 +183,7 @@ def folder(tmp_path, monkeypatch, model):
         "good": model,
         "cut": model[:-20],
         "cut header": model[:100],
-        "newer": model.replace(b'"version": "1"', b'"version": "2"'),
+        "newer": model.replace(b'"version": "2"', b'"version": "3"'),
         "pickle": pickle.dumps({"w": np.zeros(9)}),
         "other": pack({"w": np.zeros(9)}),
     }

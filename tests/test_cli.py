@@ -96,7 +96,7 @@ def test_names_in_any_language(folder):
 
 TRAINED = {
     "model", "task", "targets", "inputs", "sizes", "activations", "loss", "table", "rows", "method", "settings", "l2",
-    "seed", "steps", "seconds", "reason", "scores", "baseline", "notes",
+    "seed", "steps", "seconds", "reason", "scores", "baseline", "notes", "runs", "odds", "members", "error_bars",
 }  # fmt: skip
 
 
@@ -148,6 +148,55 @@ def test_evaluate(price, kind):
     assert "90 rows" in out and "observed \\ predicted" in out and fits(out, 80)
 
 
+def test_restarts_are_told_as_text_and_as_json(folder):
+    asked = ("train", "waves.csv", "-t", "y", *QUICK, "--restarts", 3, "-o", "m.deltarule")
+    model = dr.fit("waves.csv", "y", max_steps=3, l2=0.01, restarts=3)
+    out = done(*asked).out
+    assert dr.load("m.deltarule").w.tobytes() == model.w.tobytes()
+    for one in model.training.runs:
+        line = rf"^{one.seed} .*{one.loss:.4g} .*{one.objective:.4g} .*{one.validation_loss:.4g} .*max steps"
+        assert re.search(line + (" +kept$" if one.kept else "$"), out, re.MULTILINE)
+    assert f"odds of a good run {model.training.odds:.0%}: so many have a validation loss at most 5% above" in out
+    assert fits(out, 80)
+    assert done("info", "m.deltarule").out == out.partition("\nsaved to")[0]
+    told = done(*asked, "--json").json
+    assert [one["seed"] for one in told["runs"]] == [0, 1, 2] and told["odds"] == model.training.odds
+    assert set(told["runs"][0]) == {"seed", "loss", "objective", "validation_loss", "steps", "reason", "kept"}
+
+
+def test_many_runs_are_told_in_part(folder):
+    out = done("train", "waves.csv", "-t", "y", *QUICK, "--hidden", 2, "--restarts", 25).out
+    assert "and 5 more runs, which --json has" in out and fits(out, 80)
+
+
+def test_an_ensemble_predicts_with_error_bars(folder):
+    told = done("train", "homes.csv", "-t", "price", *QUICK, "--ensemble", 3, "-o", "m", "--json").json
+    assert told["members"] == 3 and told["error_bars"] is True and [one["kept"] for one in told["runs"]] == [True] * 3
+    assert "97 weights in each of 3 networks" in done("info", "m").out
+    rows = list(csv.DictReader(io.StringIO(done("predict", "m", "homes.csv", "--std").out)))
+    y, std = dr.load("m").predict("homes.csv", return_std=True)
+    assert list(rows[0]) == ["price", "price_std"]
+    assert np.array_equal([float(row["price"]) for row in rows], y)
+    assert np.array_equal([float(row["price_std"]) for row in rows], std) and std.min() > 0
+    found = done("predict", "m", "homes.csv", "--std", "--json").json["predictions"]
+    assert found == {"price": y.tolist(), "price_std": std.tolist()}
+    assert done("evaluate", "m", "homes.csv", "--json").json["scores"] == dr.load("m").evaluate("homes.csv").to_dict()
+
+
+def test_what_has_no_error_bars_is_refused(folder, kind):
+    done("train", "homes.csv", "-t", "price", *QUICK, "--no-error-bars", "-o", "m")
+    assert "no error bars: train it again with error_bars=True" in refused("predict", "m", "homes.csv", "--std")
+    assert "a model of classes has none" in refused("predict", kind, "flowers.csv", "--std")
+    assert "a model of classes has none" in refused("train", "flowers.csv", "-t", "kind", "--error-bars")
+
+
+@pytest.mark.parametrize("option", ["--restarts", "--ensemble"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "three"])
+def test_counts_that_are_refused(folder, option, value):
+    told = refused("train", "waves.csv", "-t", "y", option, value)
+    assert value in told and ("whole number from 1 up" in told or "not a valid integer" in told)
+
+
 def test_info_shows_what_train_showed(folder):
     trained = done("train", "homes.csv", "-t", "price", *QUICK, "-o", "m.deltarule").out
     assert done("info", "m.deltarule").out == trained.partition("\nsaved to")[0]
@@ -175,7 +224,7 @@ def test_settings_as_they_are_listed_can_be_typed(folder):
     for row in done("methods", "--json").json["methods"]:
         plain = {name: value for name, value in row["settings"].items() if "(" not in str(value)}
         typed = [part for name, value in plain.items() for part in ("--set", f"{name}={shown(value)}")]
-        found = done("train", "waves.csv", "-t", "y", "-m", row["name"], *typed, *QUICK, "--json").json
+        found = done("train", "waves.csv", "-t", "y", "-m", row["name"], *typed, "--epochs", 3, "--json").json
         assert {name: found["settings"][name] for name in plain} == plain
 
 

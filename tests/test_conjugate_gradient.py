@@ -6,15 +6,22 @@ from math import isfinite
 import numpy as np
 import pytest
 
-from deltarule import steps
+import reference_methods as reference
+from deltarule import Network, Objective, steps
 from deltarule.errors import SettingError
 from deltarule.methods import ConjugateGradient
-from deltarule.methods.conjugate_gradient import BETAS, POWELL
+from deltarule.methods.betas import BETAS
+from deltarule.methods.conjugate_gradient import OVERLAP, POWELL_BEALE
 from deltarule.methods.line_search import HIDDEN, StrongWolfe
-from problems import HESSIAN, SURFACES, rosenbrock
+from problems import HESSIAN, SURFACES, TABLES, rosenbrock
 
 EXACT = StrongWolfe(c1=1e-8, c2=1e-7, max_trials=60)
 QUADRATIC = next(surface for surface in SURFACES if surface.name == "quadratic")
+
+
+def objective_of(table):
+    network = Network(table.sizes, table.activations)
+    return Objective(network, table.loss, table.X, table.T), network.initial_weights(0)
 
 
 def run(surface, method, n):
@@ -111,7 +118,7 @@ def test_every_step_keeps_its_claims(surface, beta):
             asked = -c1 * after.step_length * after.slope
             assert after.loss <= before.loss - asked or asked <= HIDDEN * abs(before.loss)
             assert abs(after.grad @ before.direction) <= c2 * abs(after.slope)
-        overlap = abs(after.grad @ before.grad) >= POWELL * (after.grad @ after.grad)
+        overlap = abs(after.grad @ before.grad) >= OVERLAP * (after.grad @ after.grad)
         assert (after.restart == "") <= (not overlap)
         if after.restart:
             assert np.array_equal(after.direction, -after.grad)
@@ -122,6 +129,63 @@ def test_at_a_minimum_it_says_so():
     assert start.stuck == ""
     assert after.stuck == "the gradient is zero"
     assert np.array_equal(after.w, start.w)
+
+
+def test_powell_and_beale_are_their_formulas():
+    """The reference starts from the package's own gradients and directions: one step of rounding, not a chain of them.
+
+    A direction is a sum of three vectors whose factors are quotients with d·y below; y cancels digits of g.
+    """
+    reasons = set()
+    problems = [objective_of(table) for table in TABLES] + [(surface, surface.start) for surface in SURFACES]
+    for objective, w in problems:
+        path = list(islice(steps(objective, w, ConjugateGradient()), 60))
+        gradients, directions, t = [path[0].grad.tolist()], [path[0].direction.tolist()], None
+        for before, after in pairwise(path):
+            if after.stuck or after.since == 0:
+                break
+            reasons.add(after.restart)
+            gradients.append(after.grad.tolist())
+            expected, t = reference.powell_beale(gradients, directions, t)
+            directions.append(after.direction.tolist())
+            y = np.linalg.norm(after.grad - before.grad)
+            lost = np.linalg.norm(before.grad) / y + np.linalg.norm(after.grad) / y
+            assert after.direction == pytest.approx(
+                np.array(expected), rel=0, abs=1e-12 * lost * max(map(abs, expected))
+            )
+            assert after.since == len(directions) - 1 - t
+    assert reasons >= {"", "as many searches as weights", "successive gradients overlap"}
+    assert "the direction is too far from the gradient" in reasons
+
+
+def test_powell_and_beale_finish_a_quadratic_and_keep_conjugate():
+    path = run(QUADRATIC, ConjugateGradient(search=EXACT), 5)
+    first = np.linalg.norm(path[0].grad)
+    assert np.linalg.norm(path[-1].grad) <= 5 * 100 * EXACT.c2 * first
+    for i, a in enumerate(path[:5]):
+        for b in path[i + 1 : 5]:
+            sizes = np.linalg.norm(a.direction) * np.linalg.norm(b.direction)
+            assert abs(a.direction @ HESSIAN @ b.direction) <= 100 * EXACT.c2 * 100 * sizes
+
+
+@pytest.mark.parametrize("beta", [POWELL_BEALE, *BETAS])
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_wolfe_conditions_hold_on_networks(beta, table, engine):
+    objective, w = objective_of(table)
+    objective.engine = engine(objective.network, objective.loss)
+    method, claimed = ConjugateGradient(beta), 0
+    for before, after in pairwise(islice(steps(objective, w, method), 40)):
+        if after.stuck:
+            break
+        assert after.loss <= before.loss
+        assert (after.since == 0) <= np.array_equal(after.direction, -after.grad)
+        if not after.wolfe or after.step_length == 0:
+            continue
+        claimed += 1
+        asked = -method.search.c1 * after.step_length * after.slope
+        assert after.loss <= before.loss - asked or asked <= HIDDEN * abs(before.loss)
+        assert abs(after.grad @ before.direction) <= method.search.c2 * abs(after.slope)
+    assert claimed >= 3
 
 
 class Cliff:
@@ -154,7 +218,7 @@ def test_rosenbrock_takes_few_evaluations():
 
 @pytest.mark.parametrize("beta", ["polak", None, 3])
 def test_unknown_betas_are_refused(beta):
-    with pytest.raises(SettingError, match=r"Unknown beta .*Accepted: fletcher_reeves"):
+    with pytest.raises(SettingError, match=r"Unknown beta .*Accepted: powell_beale, fletcher_reeves"):
         ConjugateGradient(beta)
 
 

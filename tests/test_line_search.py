@@ -24,7 +24,8 @@ class Line:
         w = np.array([at])
         loss, grad = self.value_grad(w)
         direction = -np.sign(grad)
-        return StrongWolfe(**settings)(self, w, loss, grad, direction, first), loss, float(grad @ direction)
+        slope = float(grad @ direction)
+        return StrongWolfe(**settings)(self, w, loss, slope, direction, first), loss, slope
 
 
 def yanai(x, b1, b2):

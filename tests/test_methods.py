@@ -6,10 +6,22 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from deltarule import Network, Objective, methods, steps
+from deltarule import Network, Objective, methods, projection, steps
 from deltarule.engines.array import ArrayEngine
 from deltarule.errors import SettingError
-from deltarule.methods import ALIASES, METHODS, ConjugateGradient, GradientDescent, Online
+from deltarule.methods import (
+    ALIASES,
+    LBFGS,
+    METHODS,
+    BayesianRegularization,
+    ConjugateGradient,
+    GradientDescent,
+    LevenbergMarquardt,
+    NewtonCG,
+    Online,
+    Rprop,
+    ScaledConjugateGradient,
+)
 from deltarule.methods.schedules import StartLarge
 from problems import LINE, SINE, SURFACES, XOR, least_squares
 
@@ -23,7 +35,26 @@ RESUMED = {
     "adaptive": GradientDescent(5.0, momentum=0.9, adaptive=True),
     "conjugate_gradient": ConjugateGradient(),
     "hager_zhang": ConjugateGradient("hager_zhang"),
+    "irprop+": Rprop(),
+    "irprop-": Rprop("irprop-", first_step=(0.05, 0.2), seed=5),
+    "rprop+": Rprop("rprop+", increase=1.1),
+    "rprop-": Rprop("rprop-", largest_step=0.1),
+    "scaled_conjugate_gradient": ScaledConjugateGradient(),
+    "restarting": ScaledConjugateGradient(restart_every=4),
+    "lbfgs": LBFGS(),
+    "memory_1": LBFGS(memory=1),
+    "memory_3": LBFGS(memory=3),
+    "lbfgs_projected": LBFGS(projection=True),
+    "cg_projected": ConjugateGradient(projection=True),
+    "scg_projected": ScaledConjugateGradient(projection=True),
+    "levenberg_marquardt": LevenbergMarquardt(),
+    "without_projection": LevenbergMarquardt(projection=False),
+    "trainlm": LevenbergMarquardt(damping="matlab", scaling="identity", mu=1.0),
+    "bayesian_regularization": BayesianRegularization(),
+    "newton_cg": NewtonCG(),
 }
+PENALTY = {"bayesian_regularization": 0.0}
+"""The l2 of the resumed runs, 1e-3 unless named."""
 
 
 def objective_of(table, **settings):
@@ -57,11 +88,12 @@ def test_every_method_has_a_case_of_resumption():
 def test_n_plus_m_steps_are_n_then_m(name, cut):
     """A state that went through pickle, and a new objective, go on to the same bits."""
     method = RESUMED[name]
-    objective, w = objective_of(SINE, l2=1e-3)
+    l2 = PENALTY.get(name, 1e-3)
+    objective, w = objective_of(SINE, l2=l2)
     whole = path(objective, w, method, 20)
     kept = pickle.dumps((method, whole[cut]))
     again, state = pickle.loads(kept)
-    resumed = path(objective_of(SINE, l2=1e-3)[0], None, again, 20 - cut, state)
+    resumed = path(objective_of(SINE, l2=l2)[0], None, again, 20 - cut, state)
     assert all(same(a, b) for a, b in zip(whole[cut:], resumed, strict=True))
     assert type(resumed[-1]) is type(whole[-1])
 
@@ -72,7 +104,8 @@ def test_the_first_weights_are_left_alone(name):
     kept = w.copy()
     states = path(objective, w, RESUMED[name], 3)
     assert np.array_equal(w, kept)
-    assert np.array_equal(states[0].w, kept)
+    start = projection.of(objective).settled(kept) if getattr(RESUMED[name], "projection", False) else kept
+    assert np.array_equal(states[0].w, start)
 
 
 def test_states_of_the_past_do_not_change():
@@ -137,15 +170,20 @@ def test_the_loss_of_online_training_is_the_mean_before_each_update():
 RATES = {LINE.name: 0.02, SINE.name: 0.1, XOR.name: 0.5}
 
 
-def test_every_method_learns_every_table(method_name, problem):
+UNLEARNT = {(BayesianRegularization.name, XOR.name): "four rows do not tell 13 weights from noise"}
+"""What a method does not learn, and why."""
+
+
+def test_every_method_learns_every_table(method_name, problem, request):
     """300 steps lower the loss at least tenfold, or to within a hundredth of the least squares' own."""
+    if (method_name, problem.name) in UNLEARNT:
+        request.applymarker(pytest.mark.xfail(reason=UNLEARNT[method_name, problem.name]))
     objective, w = objective_of(problem)
     rate = RATES[problem.name]
     method = {
         "online": Online(StartLarge(rate, epochs=300)),
         "gradient_descent": GradientDescent(rate, adaptive=True, momentum=0.9),
-        "conjugate_gradient": ConjugateGradient(),
-    }[method_name]
+    }.get(method_name, METHODS[method_name]())
     *_, last = path(objective, w, method, 300)
     floor = objective.value(least_squares(problem)) if problem is LINE else 0.0
     assert np.all(np.isfinite(last.w))
@@ -162,20 +200,26 @@ def test_conjugate_gradients_find_the_least_squares():
 
 
 def test_batch_methods_go_down_every_surface(method_name, surface):
-    if method_name == "online":
-        with pytest.raises(SettingError, match=r"online needs .*epoch.*use gradient_descent or conjugate_gradient"):
+    refused = {
+        "online": r"online needs .*epoch.*use gradient_descent or conjugate_gradient",
+        "bayesian_regularization": "estimates the noise of squared errors, but the loss is None",
+    }
+    if method_name in refused:
+        with pytest.raises(SettingError, match=refused[method_name]):
             next(steps(surface, surface.start, method_name))
         return
     rate = 1e-3 if surface.name != "powell_singular" else 1e-4
-    method = ConjugateGradient() if method_name == "conjugate_gradient" else GradientDescent(rate, adaptive=True)
-    *_, last = path(surface, surface.start, method, 200 if method_name == "conjugate_gradient" else 3000)
+    plain = method_name in ("gradient_descent", "rprop")
+    method = GradientDescent(rate, adaptive=True) if method_name == "gradient_descent" else METHODS[method_name]()
+    *_, last = path(surface, surface.start, method, 3000 if plain else 200)
     fallen = (last.loss - surface.lowest) / (surface.value(surface.start) - surface.lowest)
-    assert 0 <= fallen + 1e-15 < (1e-10 if method_name == "conjugate_gradient" else 0.05)
+    assert 0 <= fallen + 1e-15 < (0.05 if plain else 1e-10)
 
 
-def test_conjugate_gradients_reach_every_minimum(surface):
+@pytest.mark.parametrize("method", ["cg", "scg", "lbfgs", "trainbfg", "trainoss", "lm", "trainlm", "newton_cg"])
+def test_searches_reach_every_minimum(method, surface):
     """The distance left is what the gradient's rounding leaves: far less than 10⁻⁴, but for a singular Hessian."""
-    *_, last = path(surface, surface.start, "cg", 200)
+    *_, last = path(surface, surface.start, method, 200)
     tolerance = 1e-4 if surface.name != "powell_singular" else 1e-2
     assert np.linalg.norm(last.w - surface.minimum) < tolerance
 
@@ -250,6 +294,38 @@ def test_unknown_settings_are_refused():
         ("gradient_descent", {"decrease": float("nan")}, "decrease was nan"),
         ("gradient_descent", {"max_increase": "a"}, "max_increase was 'a'"),
         ("conjugate_gradient", {"beta": "x"}, "Unknown beta 'x'"),
+        ("rprop", {"variant": "rprop"}, r"Unknown variant 'rprop'. Did you mean .*Accepted: irprop\+, irprop-"),
+        ("rprop", {"increase": 1.0}, "increase was 1.0; it is a number above 1 and below 10"),
+        ("rprop", {"decrease": 1.0}, "decrease was 1.0; it is a number above 0 and below 1"),
+        ("rprop", {"largest_step": float("inf")}, "largest_step was inf"),
+        ("rprop", {"smallest_step": 50.0}, "smallest_step was 50.0; it is a number above 0 and below 50"),
+        ("rprop", {"first_step": 60}, "first_step was 60; it is a number, or the two ends of a range, from smallest"),
+        ("rprop", {"first_step": (0.2, 0.05)}, r"first_step was \(0.2, 0.05\)"),
+        ("rprop", {"first_step": (0.1, 0.2, 0.3)}, r"first_step was \(0.1, 0.2, 0.3\)"),
+        ("rprop", {"first_step": "big"}, "first_step was 'big'"),
+        ("rprop", {"seed": 0.5}, "seed was 0.5; it is a whole number from 0 up"),
+        ("scaled_conjugate_gradient", {"sigma": 0.0}, "sigma was 0.0; it is a small number, above 0 and at most 1"),
+        ("scaled_conjugate_gradient", {"damping": float("nan")}, "damping was nan"),
+        ("scaled_conjugate_gradient", {"restart_every": 0}, "restart_every was 0; it is a whole number from 1 up"),
+        ("lbfgs", {"memory": 0}, "memory was 0; it is a whole number from 1 up"),
+        ("lbfgs", {"memory": 2.5}, "memory was 2.5"),
+        ("lbfgs", {"search": "wolfe"}, "search was 'wolfe'; it is a line search such as StrongWolfe"),
+        ("levenberg_marquardt", {"mu": 0}, "mu was 0; it is a number above 0 and below 1e"),
+        ("levenberg_marquardt", {"mu_dec": 1.0}, "mu_dec was 1.0; it is a number above 0 and below 1"),
+        ("levenberg_marquardt", {"mu_inc": 1}, "mu_inc was 1; it is a number above 1"),
+        ("levenberg_marquardt", {"mu_max": float("nan")}, "mu_max was nan"),
+        ("levenberg_marquardt", {"memory": "1 GB"}, "memory was '1 GB'; it is a number above 0"),
+        ("levenberg_marquardt", {"damping": "nilsen"}, "Unknown damping 'nilsen'. Did you mean nielsen"),
+        ("levenberg_marquardt", {"scaling": None}, "Unknown scaling None"),
+        ("levenberg_marquardt", {"projection": 1}, "projection was 1; it is True or False"),
+        ("lbfgs", {"projection": "yes"}, "projection was 'yes'; it is True or False"),
+        ("conjugate_gradient", {"projection": None}, "projection was None"),
+        ("scaled_conjugate_gradient", {"projection": 0}, "projection was 0"),
+        ("bayesian_regularization", {"mu": -1.0}, "mu was -1.0"),
+        ("newton_cg", {"radius": 0.0}, "radius was 0.0; it is a number above 0"),
+        ("newton_cg", {"radius": 2e3}, "radius was 2000.0; it is at most max_radius, 1000.0"),
+        ("newton_cg", {"tolerance": 1.0}, "tolerance was 1.0; it is a number above 0 and below 1"),
+        ("newton_cg", {"max_products": 0}, "max_products was 0; it is a whole number from 1 up"),
     ],
 )
 def test_settings_out_of_range_are_refused(name, settings, message):
@@ -264,7 +340,7 @@ def test_whole_numbers_of_numpy_are_whole_numbers():
 
 
 def test_a_method_of_another_package_is_told_what_is_nearest():
-    with pytest.raises(SettingError, match=r"'trainlm' is not here; the nearest is 'conjugate_gradient'"):
-        methods.get("trainlm")
+    with pytest.raises(SettingError, match=r"'trainr' is not here; the nearest is 'online'"):
+        methods.get("trainr")
     for name, near in methods.NEAREST.items():
         assert methods.get(near) and name not in methods.ALIASES

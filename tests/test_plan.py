@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import deltarule as dr
 from deltarule import methods, plan
 from deltarule.errors import SettingError
 from deltarule.stopping import MaxFail, MaxSeconds, MaxSteps, Stalled
@@ -108,3 +109,10 @@ def test_methods_that_are_refused():
         plan.make(100, method="online", settings={"rate": 1})
     with pytest.raises(SettingError, match="beta are for a method given by name"):
         plan.make(100, method=methods.ConjugateGradient(), settings={"beta": "dai_yuan"})
+
+
+def test_a_method_that_finds_its_own_penalty_gets_none():
+    made = plan.make(100, method="trainbr")
+    assert [candidate.l2 for candidate in made.candidates] == [0.0]
+    with pytest.raises(SettingError, match="finds its own penalty"):
+        dr.fit({"x": range(40), "y": [i * 0.5 for i in range(40)]}, "y", method="trainbr", l2=0.1)

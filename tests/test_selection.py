@@ -6,7 +6,8 @@ import pytest
 import deltarule as dr
 from deltarule import plan, selection
 from deltarule.plan import Candidate
-from deltarule.selection import Chosen, Tried
+from deltarule.runs import Run
+from deltarule.selection import Tried
 from deltarule.stopping import Reason
 from mixtures import flowers, homes, waves
 
@@ -103,8 +104,13 @@ def test_parts_in_order_are_stretches():
     assert part.tolist() == sorted(part) and np.bincount(part).min() >= 3
 
 
+def run(candidate, result):
+    """A run of which only candidate and result matter."""
+    return Run(candidate, None, result, 0, None)
+
+
 def tried(hidden, l2, *losses):
-    return Tried(Chosen(Candidate(hidden, l2), None, None), np.array(losses))
+    return Tried(run(Candidate(hidden, l2), None), np.array(losses))
 
 
 def test_the_simplest_within_chance_is_preferred():
@@ -125,8 +131,8 @@ class Ended:
 
 
 def test_a_run_cut_off_at_the_step_limit_is_not_preferred_by_accident():
-    cut_off = Chosen(Candidate((), 0.1), None, Ended(Reason.MAX_STEPS))
-    finished = Chosen(Candidate((), 0.2), None, Ended(Reason.VALIDATION))
+    cut_off = run(Candidate((), 0.1), Ended(Reason.MAX_STEPS))
+    finished = run(Candidate((), 0.2), Ended(Reason.VALIDATION))
     assert selection._smallest([(1.0, cut_off), (1.005, finished)]) is finished
     assert selection._smallest([(1.0, cut_off), (1.05, finished)]) is cut_off
 

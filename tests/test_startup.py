@@ -52,5 +52,8 @@ def test_training_loads_no_frame_library_and_no_picture(tmp_path):
 
 
 def test_the_faces_are_found_on_first_use():
-    program = "import deltarule as dr\nassert callable(dr.fit) and callable(dr.load) and dr.Model and dr.plots"
+    names = (
+        "callable(dr.fit) and callable(dr.compare) and callable(dr.load) and dr.Model and dr.Comparison and dr.plots"
+    )
+    program = f"import deltarule as dr\nassert {names}"
     assert "deltarule.fitting" in loaded(program)

@@ -13,11 +13,12 @@ from checks import (
     reference_loss,
     value_bound,
 )
-from deltarule import Objective, train
+from deltarule import Network, Objective, train
 from deltarule.engines import Rows, Update
 from deltarule.engines.array import ArrayEngine
 from deltarule.losses import LOSSES
-from deltarule.methods import ConjugateGradient, GradientDescent, Online, rules
+from deltarule.methods import LBFGS, ConjugateGradient, GradientDescent, Online, Rprop, ScaledConjugateGradient, rules
+from deltarule.methods.rprop import VARIANTS
 from deltarule.stopping import MaxSteps
 
 torch = pytest.importorskip("torch")
@@ -82,7 +83,14 @@ def test_every_rule(rule):
     assert np.array_equal(w.numpy(), case.w)
 
 
-@pytest.mark.parametrize("method", [Online(0.05), GradientDescent(0.1), ConjugateGradient()], ids=lambda m: m.name)
+FIRST_ORDER = [
+    Online(0.05), GradientDescent(0.1), ConjugateGradient(), ConjugateGradient("polak_ribiere"),
+    ScaledConjugateGradient(), LBFGS(), LBFGS(memory=1),
+    *(Rprop(variant, first_step=(0.05, 0.1)) for variant in VARIANTS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", FIRST_ORDER, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_every_method_trains_tensors(method, dtype):
     case = make_case(n=20, weighted=True)
@@ -109,3 +117,16 @@ def test_divergence_is_named_for_tensors():
     result = train(objective, case.w, Online(10.0), [MaxSteps(500)])
     assert "in epoch 1" in result.message
     assert np.array_equal(result.w.numpy(), case.w)
+
+
+@pytest.mark.parametrize("method", ["levenberg_marquardt", "trainlm", "bayesian_regularization", "newton_cg"])
+def test_second_order_methods_take_the_same_steps(method):
+    X = np.linspace(-1, 1, 41)[:, None]
+    T = np.hstack([np.sin(np.pi * X), np.cos(X) + 0.1 * np.sin(40 * X)])
+    network = Network((1, 5, 2))
+    ends = [
+        train(Objective(network, "squared_error", *rows), network.initial_weights(0), method, [MaxSteps(6)])
+        for rows in ((X, T), (torch.asarray(X), torch.asarray(T)))
+    ]
+    assert isinstance(ends[1].w, torch.Tensor)
+    assert ends[1].loss == pytest.approx(ends[0].loss, rel=1e-6)

@@ -58,7 +58,10 @@ def _members(owner: ModuleType | type, name: str) -> Iterator[str]:
 
 def faults(name: str) -> Iterator[str]:
     """Yield what is wrong with the docstring of an object, as lines with its file."""
-    found = validate(name)
+    try:
+        found = validate(name)
+    except StopIteration:  # numpydoc looks for the first def or class, and a module with a docstring alone has none
+        return
     described = "\nParameters\n" in found["docstring"]
     for code, message in found["errors"]:
         if code in CODES and (code != "PR01" or described):

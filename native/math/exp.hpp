@@ -28,7 +28,7 @@ struct exp_constants<double> {
     static constexpr double minus_one = -45;               // expm1 below this is −1
     static constexpr double tanh_flat = 354;               // tanh is 1 and its slope below 2⁻¹⁰¹⁸ beyond
     static constexpr double to_integer = 0x1.8p52;         // adding it leaves round(x) in the low bits
-    static constexpr std::int64_t bias = 1023;
+    static constexpr std::uint64_t bias = 1023;
     static constexpr int mantissa = 52;
 };
 
@@ -46,7 +46,7 @@ struct exp_constants<float> {
     static constexpr float minus_one = -20;
     static constexpr float tanh_flat = 43.5f;
     static constexpr float to_integer = 0x1.8p23f;
-    static constexpr std::int32_t bias = 127;
+    static constexpr std::uint32_t bias = 127;
     static constexpr int mantissa = 23;
 };
 
@@ -63,7 +63,7 @@ template <class V>
 template <class V>
 [[gnu::always_inline]] inline V power_of_2(V n) {
     using K = exp_of<V>;
-    return bits_as<V>((bits_as<ints_of<V>>(n + K::to_integer) + K::bias) << K::mantissa);
+    return bits_as<V>((bits_as<bits_of<V>>(n + K::to_integer) + K::bias) << K::mantissa);
 }
 
 // y 2^n, rounded once, also where the result is subnormal or infinite.

@@ -16,8 +16,8 @@ struct log_constants<double> {
         1.818357216161805012e-01, 1.531383769920937332e-01, 1.479819860511658591e-01,
     };
     static constexpr double ln2_high = 0x1.62e42fee00000p-1, ln2_low = 0x1.a39ef35793c76p-33;
-    static constexpr std::int64_t one = 0x3ff0000000000000, root_half = 0x3fe6a09e667f3bcd;
-    static constexpr std::int64_t fraction = 0x000fffffffffffff;
+    static constexpr std::uint64_t one = 0x3ff0000000000000, root_half = 0x3fe6a09e667f3bcd;
+    static constexpr std::uint64_t fraction = 0x000fffffffffffff;
     static constexpr int mantissa = 52;
     static constexpr double whole = 0x1p52, bias = 1023, smallest = 0x1p-1022, lift = 0x1p54, lifted = 54;
 };
@@ -26,7 +26,7 @@ template <>
 struct log_constants<float> {
     static constexpr float series[] = {0xaaaaaa.0p-24f, 0xccce13.0p-25f, 0x91e9ee.0p-25f, 0xf89e26.0p-26f};
     static constexpr float ln2_high = 0x1.62e300p-1f, ln2_low = 0x1.2fefa2p-17f;
-    static constexpr std::int32_t one = 0x3f800000, root_half = 0x3f3504f3, fraction = 0x007fffff;
+    static constexpr std::uint32_t one = 0x3f800000, root_half = 0x3f3504f3, fraction = 0x007fffff;
     static constexpr int mantissa = 23;
     static constexpr float whole = 0x1p23f, bias = 127, smallest = 0x1p-126f, lift = 0x1p25f, lifted = 25;
 };
@@ -43,10 +43,10 @@ struct binary_parts {
 template <class V>
 [[gnu::always_inline]] inline binary_parts<V> binary_split(V x) {
     using K = log_of<V>;
-    const auto bits = bits_as<ints_of<V>>(x) + (K::one - K::root_half);
+    const auto bits = bits_as<bits_of<V>>(x) + (K::one - K::root_half);
     const auto m = bits_as<V>((bits & K::fraction) + K::root_half);
     // an exponent below the mantissa of a large power of 2: a conversion that every processor has
-    const auto exponent = (bits >> K::mantissa) | bits_as<ints_of<V>>(splat<V>(K::whole));
+    const auto exponent = (bits >> K::mantissa) | bits_as<bits_of<V>>(splat<V>(K::whole));
     return {bits_as<V>(exponent) - (K::whole + K::bias), m};
 }
 

@@ -86,6 +86,47 @@ def near(square):
     return mp.erf(x / mp.sqrt(2)) / 2 / x if x > mp.mpf(10) ** -30 else 1 / mp.sqrt(2 * mp.pi)
 
 
+def off_grid(past):
+    """Return how far a number is from a multiple of 2⁻⁶⁰, the last place of what it is added to."""
+    scaled = past * mp.mpf(2) ** 60
+    return abs(scaled - mp.nint(scaled))
+
+
+def tanh_entry(j, k, bits):
+    """Return G near k 2^(−j/16) of so many bits, and how far c, which belongs to it, is before j steps."""
+    size = mp.mpf(2) ** (bits - 1)
+    near = int(mp.nint(k * mp.mpf(2) ** (-mp.mpf(j) / 16) * size))
+    G = mp.mpf(k) if j == 0 else near / size
+    return G, j * LN2 / 32 + mp.log(G / k) / 2
+
+
+def tanh_table(k, bits, dtype, to_exponent):
+    """Print power and past of math/tanh_table.hpp, where they are explained, and its polynomial.
+
+    What the rounded step loses n times goes into the entry of n = j; in float64 that of n = 16 + j for j of 7 to 9,
+    because a rounding weighs most where tanh is just below ½. The second entry there is one of 15 bits whose
+    distance has few bits itself.
+    """
+    double = dtype is np.float64
+    lost = LN2 / 32 - mp.mpf(float(dtype(float(LN2 / 32))))
+    entries = [tanh_entry(j, k, bits) for j in range(16)]
+    if double:
+        units = [i / mp.mpf(2) ** 14 for i in range(int(mp.mpf(2) ** 14 * entries[1][0]) - 15, 2**15)][:31]
+        both = [(G, LN2 / 32 + mp.log(G / k) / 2) for G in units]
+        entries[1] = min(both, key=lambda entry: off_grid(entry[1] - lost))
+    power = [dtype(float(G)).view(np.int64 if double else np.int32) for G, _ in entries]
+    print(f"tanh_table<{'double' if double else 'float'}>")
+    print("    power", ", ".join(hex(int(bits) + (j << to_exponent)) for j, bits in enumerate(power)))
+    past = [c - lost * (16 + j if double and 7 <= j <= 9 else j) for j, (_, c) in enumerate(entries)]
+    print("    past", ", ".join(float(dtype(float(c))).hex() for c in past))
+    reach = LN2 / 64 + max(abs(c) for _, c in entries)
+    terms = 3 if double else 1
+    squares = chebyshev(mp.mpf(0), reach**2, terms)
+    system = mp.matrix([[z**i for i in range(terms)] for z in squares])
+    q = mp.lu_solve(system, mp.matrix([(mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z for z in squares]))
+    print("    q", ", ".join(float(dtype(float(c))).hex() for c in q))
+
+
 def main():
     """Print all of them."""
     centred, positive = (-LN2 / 2 - MARGIN, LN2 / 2 + MARGIN), (mp.mpf(0), LN2 + MARGIN)
@@ -95,6 +136,8 @@ def main():
     show("exp_constants<float>::positive", minimax(q_of_exp, exp_weight, *positive, 5), np.float32)
     ends = [(z - PIVOT) / (z + PIVOT) for z in (mp.mpf("0.48"), mp.mpf(40))]
     show("normal_far (leading first)", minimax(far, lambda u: 1 / far(u), *ends, 22, rounds=6))
+    tanh_table(mp.mpf(253) / 128, 11, np.float64, 48)
+    tanh_table(mp.mpf(63) / 32, 7, np.float32, 19)
     show("normal_near", minimax(near, lambda q: 1 / near(q), mp.mpf(0), mp.mpf("0.26"), 7))
 
 

@@ -8,29 +8,47 @@
 
 from typing import TYPE_CHECKING, Any
 
-from deltarule import activations, losses, methods, stopping
+from deltarule import activations, losses, methods, observers, stopping
 from deltarule.activations import Activation
 from deltarule.errors import DeltaruleError, InputError, ModelFileError, SettingError, TableError, TrainingError
+from deltarule.history import Result
 from deltarule.losses import Loss
 from deltarule.network import Network
 from deltarule.objective import Objective, predict
 from deltarule.record import Record
-from deltarule.train import Result, steps, train
+from deltarule.train import steps, train
 
 if TYPE_CHECKING:
     from deltarule import plots
+    from deltarule.comparing import compare
+    from deltarule.comparison import Comparison
+    from deltarule.estimators.classifier import MLPClassifier
+    from deltarule.estimators.regressor import MLPRegressor
+    from deltarule.estimators.stream_classifier import OnlineClassifier
+    from deltarule.estimators.stream_regressor import OnlineRegressor
     from deltarule.fitting import fit
     from deltarule.model import Model, load
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Activation", "DeltaruleError", "InputError", "Loss", "Model", "ModelFileError", "Network", "Objective",
-    "Record", "Result", "SettingError", "TableError", "TrainingError", "activations", "fit", "load", "losses",
-    "methods", "plots", "predict", "steps", "stopping", "train",
+    "Activation", "Comparison", "DeltaruleError", "InputError", "Loss", "MLPClassifier", "MLPRegressor", "Model",
+    "ModelFileError", "Network", "Objective", "OnlineClassifier", "OnlineRegressor", "Record", "Result", "SettingError", "TableError",
+    "TrainingError", "activations", "compare", "fit", "load", "losses", "methods", "observers", "plots", "predict",
+    "steps", "stopping", "train",
 ]  # fmt: skip
 
-_ON_FIRST_USE = {"fit": "fitting", "Model": "model", "load": "model"}
+_ON_FIRST_USE = {
+    "compare": "comparing",
+    "Comparison": "comparison",
+    "fit": "fitting",
+    "MLPClassifier": "estimators.classifier",
+    "MLPRegressor": "estimators.regressor",
+    "OnlineClassifier": "estimators.stream_classifier",
+    "OnlineRegressor": "estimators.stream_regressor",
+    "Model": "model",
+    "load": "model",
+}
 
 
 def __getattr__(name: str) -> Any:

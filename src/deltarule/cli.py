@@ -6,11 +6,13 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from deltarule import options
 from deltarule.errors import DeltaruleError, InputError, SettingError, unknown
 
 if TYPE_CHECKING:
@@ -40,17 +42,10 @@ def deltarule() -> None:
     """Train feed-forward neural networks on tables, and see why every weight moved."""
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object to stdout and nothing else.")
-seed_option = click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Split, initial weights, row orders."
-)
-query_option = click.option("--query", help="SQL to run where TABLE is a database file.")
-
-
 @deltarule.command()
 @click.option("--folder", default="deltarule-demo", show_default=True, help="Where the table and the model go.")
-@seed_option
-@as_json
+@options.seed
+@options.as_json
 def demo(folder: str, seed: int, as_json: bool) -> None:
     """Train on a real table, score held-out rows, predict some."""
     from deltarule import demonstration
@@ -60,48 +55,45 @@ def demo(folder: str, seed: int, as_json: bool) -> None:
 
 @deltarule.command()
 @click.argument("table")
-@click.option(
-    "-t",
-    "--target",
-    "targets",
-    metavar="COLUMN",
-    multiple=True,
-    required=True,
-    help="Column to predict; repeat for several.",
-)
+@options.TARGET
 @click.option("-o", "--output", metavar="FILE", help="Model file to write.")
 @click.option("-m", "--method", default="auto", show_default=True, help="See `deltarule methods`.")
-@click.option("--hidden", metavar="WIDTHS", help="Widths of hidden layers, as in 32,16; 0 for none.")
-@click.option("--activation", default="tanh", show_default=True, help="Hidden activation, or one a layer: tanh,relu.")
-@click.option("--loss", help="What is made small; by default squared error or cross-entropy.")
-@click.option("--task", metavar="TASK", help="regression or classification; found from the target if not given.")
-@click.option("--inputs", metavar="COLUMNS", help="Columns to predict from, separated by commas; default all others.")
-@click.option("--exclude", metavar="COLUMN", multiple=True, help="Column not to use; repeat for several.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=options.read_as(options.settings),
+    help="Setting of the method, as in learning_rate=0.05.",
+)
 @click.option(
     "--l2",
     default="auto",
     show_default=True,
+    callback=options.read_as(options.penalty),
     help="Penalty on the squared weights; auto trains several times to find one.",
 )
-@click.option("--scaling", default="standard", show_default=True, help="standard, minmax, robust or none.")
-@click.option("--split", "split_by", default="random", show_default=True, help="random, order or column:NAME.")
-@click.option("--fractions", default="70,15,15", show_default=True, help="Shares of training, validation, test rows.")
 @click.option(
     "--epochs", "--steps", "max_steps", type=int, metavar="N", help="Steps at most; online, a step is an epoch."
 )
-@click.option("--max-seconds", type=float, metavar="SECONDS", help="Seconds at most for each run.")
+@options.max_seconds
 @click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Setting of the method, as in learning_rate=0.05."
+    "--restarts", type=int, default=1, show_default=True, metavar="K", help="Runs from so many seeds; the best is kept."
+)
+@click.option(
+    "--ensemble", type=int, default=1, show_default=True, metavar="K", help="Networks whose mean is the prediction."
+)
+@click.option(
+    "--error-bars/--no-error-bars",
+    default=None,
+    help="Keep what `predict --std` needs; small networks for numbers do unless told not to.",
 )
 @click.option("--curve", metavar="FILE", help="Picture of the learning curve to write (.png, .svg, .pdf).")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
-@query_option
-@seed_option
-@as_json
-def train(
-    table: str, targets: tuple[str, ...], output: str | None, hidden: str | None, activation: str, inputs: str | None,
-    l2: str, fractions: str, settings: tuple[str, ...], curve: str | None, quiet: bool, as_json: bool, **given: Any,
-) -> None:  # fmt: skip
+@options.of_tables
+@options.quiet
+@options.seed
+@options.as_json
+def train(table: str, output: str | None, curve: str | None, quiet: bool, as_json: bool, **given: Any) -> None:
     """Train a network on a TABLE and save it.
 
     TABLE is a .csv, .tsv, .parquet or .jsonl file, or a database with --query. Rows are divided into training,
@@ -112,27 +104,15 @@ def train(
     from deltarule.terminal import progress_bar
 
     _check_outputs([output, curve], [table])
-    if curve is not None and Path(curve).suffix.lower() not in PICTURES:
-        raise SettingError(f"--curve was {curve!r}; give a name ending in {', '.join(PICTURES)}.")
-    activations = [name.strip() for name in activation.split(",")]
+    _check_picture("--curve", curve)
     with progress_bar(quiet) as observe:
-        model = fit(
-            table,
-            list(targets),
-            hidden=None if hidden is None else _widths(hidden),
-            activation=activations[0] if len(activations) == 1 else activations,
-            inputs=None if inputs is None else [name.strip() for name in inputs.split(",")],
-            l2=l2 if l2 == "auto" else _penalty(l2),
-            fractions=_fractions(fractions),
-            settings=dict(_setting(text) for text in settings),
-            observe=observe,
-            keep_on_interrupt=True,
-            **given,
-        )
+        model = fit(table, observe=observe, keep_on_interrupt=True, **given)
     if output is not None:
         model.save(output)
     if curve is not None:
-        _draw_curve(model, curve)
+        from deltarule.plots import learning_curve
+
+        _draw(curve, lambda: learning_curve(model.history).figure)
     _print_model(model, output, as_json)
     if output is not None and not as_json:
         click.echo(f"\nsaved to {output}; next: deltarule predict {output} TABLE")
@@ -142,20 +122,76 @@ def train(
 
 
 @deltarule.command()
+@click.argument("table")
+@options.TARGET
+@click.option(
+    "-m",
+    "--methods",
+    metavar="METHODS",
+    multiple=True,
+    callback=options.read_as(options.labelled_methods),
+    help="Methods, separated by commas; LABEL=METHOD calls one otherwise. All of `deltarule methods` if not given.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="METHOD.NAME=VALUE",
+    callback=options.read_as(options.labelled_settings),
+    help="Setting of a method, as in online.learning_rate=0.05.",
+)
+@click.option("--max-passes", type=float, metavar="PASSES", help="Passes over the rows for each run; default 1000.")
+@options.max_seconds
+@click.option("--seeds", type=int, default=3, show_default=True, help="Starts: initial weights of their own each.")
+@click.option("--goal", type=float, metavar="LOSS", help="Training loss to reach; by default one that most reach.")
+@click.option("--l2", type=float, default=0.0, show_default=True, help="Penalty on the squared weights.")
+@click.option("--picture", metavar="FILE", help="Picture of the losses to write (.png, .svg, .pdf).")
+@options.of_tables
+@options.quiet
+@options.seed
+@options.as_json
+def compare(table: str, picture: str | None, quiet: bool, as_json: bool, **given: Any) -> None:
+    """Race methods on a TABLE: same rows, network and initial weights.
+
+    Each run has the same passes over the training rows, or the same seconds, whatever its loss. The table has the
+    losses at the end, and what it took to reach a common training loss, the goal.
+    """
+    from deltarule.comparing import compare as race
+    from deltarule.terminal import progress_bar, shown_race
+
+    _check_outputs([picture], [table])
+    _check_picture("--picture", picture)
+    with progress_bar(quiet, shown_race) as observe:
+        found = race(table, observe=observe, keep_on_interrupt=True, **given)
+    if picture is not None:
+        _draw(picture, lambda: found.plot()[0].figure)
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        click.echo(str(found))
+    if found.interrupted:
+        click.echo("Interrupted: this is what was raced so far.", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+@deltarule.command()
 @click.argument("model")
 @click.argument("table")
 @click.option("-o", "--output", metavar="FILE", help="CSV file to write; stdout unless given.")
 @click.option("--proba", is_flag=True, help="Add the probability of each class.")
-@query_option
-@as_json
-def predict(model: str, table: str, output: str | None, proba: bool, query: str | None, as_json: bool) -> None:
+@click.option("--std", is_flag=True, help="Add the standard deviation of observations around each number.")
+@options.query
+@options.as_json
+def predict(
+    model: str, table: str, output: str | None, proba: bool, std: bool, query: str | None, as_json: bool
+) -> None:
     """Predict the rows of TABLE with a MODEL file."""
     from deltarule.files import write_atomically
     from deltarule.model import load
     from deltarule.predictions import columns, to_csv
 
     _check_outputs([output], [model, table])
-    found, notes = columns(load(model), table, query, proba)
+    found, notes = columns(load(model), table, query, proba, std)
     n_rows = len(next(iter(found.values())))
     _print_notes(notes)
     if output is not None:
@@ -173,8 +209,8 @@ def predict(model: str, table: str, output: str | None, proba: bool, query: str 
 @deltarule.command()
 @click.argument("model")
 @click.argument("table")
-@query_option
-@as_json
+@options.query
+@options.as_json
 def evaluate(model: str, table: str, query: str | None, as_json: bool) -> None:
     """Score a MODEL file on a TABLE that holds the targets too."""
     from deltarule.model import load
@@ -194,7 +230,7 @@ def evaluate(model: str, table: str, query: str | None, as_json: bool) -> None:
 
 
 @deltarule.command()
-@as_json
+@options.as_json
 def methods(as_json: bool) -> None:
     """List the training methods, their settings and other names."""
     from deltarule.methods.table import rows
@@ -211,7 +247,7 @@ def methods(as_json: bool) -> None:
 @deltarule.command()
 @click.argument("model", required=False)
 @click.option("--engine", is_flag=True, help="Say what computes on this machine.")
-@as_json
+@options.as_json
 def info(model: str | None, engine: bool, as_json: bool) -> None:
     """Say what a MODEL file holds, or with --engine what computes."""
     if engine == (model is not None):
@@ -283,8 +319,10 @@ def _print_model(model: Model, path: str | None, as_json: bool) -> None:
             "sizes": model.network.sizes,
             "activations": [activation.name for activation in model.network.activations],
             "loss": str(model.loss),
+            "members": len(model.members),
+            "error_bars": model.error_bars is not None,
         }
-        _print_json({**about, **asdict(model.training)})
+        _print_json({**about, **asdict(model.training), "odds": model.training.odds})
         return
     from deltarule.terminal import print_model, print_training
 
@@ -298,17 +336,22 @@ def _print_notes(notes: list[str]) -> None:
         click.echo(f"note: {note}", err=True)
 
 
-def _draw_curve(model: Model, path: str) -> None:
+def _check_picture(option: str, path: str | None) -> None:
+    if path is not None and Path(path).suffix.lower() not in PICTURES:
+        raise SettingError(f"{option} was {path!r}; give a name ending in {', '.join(PICTURES)}.")
+
+
+def _draw(path: str, figure: Callable[[], Any]) -> None:
+    """Write a matplotlib figure, of the kind that the name says."""
     import io
 
     import matplotlib
 
     from deltarule.files import write_atomically
-    from deltarule.plots import learning_curve
 
     matplotlib.use("Agg")
     picture = io.BytesIO()
-    learning_curve(model.history).figure.savefig(picture, dpi=150, format=Path(path).suffix[1:].lower())
+    figure().savefig(picture, dpi=150, format=Path(path).suffix[1:].lower())
     write_atomically(path, picture.getvalue())
 
 
@@ -328,53 +371,6 @@ def _print_engine(as_json: bool) -> None:
 
 def _print_warning(message: Warning | str, *place: object) -> None:
     click.echo(f"note: {message}", err=True)
-
-
-def _widths(text: str) -> tuple[int, ...]:
-    if text.strip() in ("0", "none", ""):
-        return ()
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise SettingError(f"--hidden was {text!r}; give widths such as 32,16, or 0 for none.") from None
-
-
-def _penalty(text: str) -> float:
-    number = _number(text)
-    if not 0 <= number < float("inf"):
-        raise SettingError(f"--l2 was {text!r}; give a number from 0 up, or auto.")
-    return number
-
-
-def _fractions(text: str) -> tuple[float, float, float]:
-    parts = [_number(part) for part in text.replace("/", ",").split(",")]
-    if len(parts) != 3 or not all(0 <= part < float("inf") for part in parts) or not parts[0] * parts[1]:
-        raise SettingError(
-            f"--fractions was {text!r}; give shares of training, validation and test rows such as 70,15,15, "
-            "of which only the last may be 0."
-        )
-    total = sum(parts)
-    return parts[0] / total, parts[1] / total, parts[2] / total
-
-
-def _number(text: str) -> float:
-    """Return a number, or NaN, which is refused wherever a number is needed."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise SettingError(f"--set was {text!r}; give NAME=VALUE, as in learning_rate=0.05.")
-    words = {"true": True, "false": False, "none": None}
-    try:
-        parsed = words[value.lower()] if value.lower() in words else json.loads(value)
-    except ValueError:
-        return name, value
-    return name, value if isinstance(parsed, list | dict) else parsed
 
 
 def _print_json(content: dict[str, Any]) -> None:

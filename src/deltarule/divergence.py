@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -25,9 +25,57 @@ SMALLER = "a smaller learning rate or inputs of a common scale"
 
 def is_finite(state: Any) -> bool:
     """Return whether a state's loss, weights and, where it has one, gradient are finite."""
-    xp, grad = array_namespace(state.w), getattr(state, "grad", None)
+    grad = getattr(state, "grad", None)
     arrays = [state.w] if grad is None else [state.w, grad]
-    return isfinite(state.loss) and all(bool(xp.all(xp.isfinite(A))) for A in arrays)
+    return isfinite(state.loss) and all(isfinite(float(A @ A)) or _all_finite(A) for A in arrays)
+
+
+def _all_finite(A: Array) -> bool:
+    """Return whether every entry is finite: asked only where the sum of squares is not."""
+    xp = array_namespace(A)
+    return bool(xp.all(xp.isfinite(A)))
+
+
+class Origin(NamedTuple):
+    """What became non-finite first.
+
+    Parameters
+    ----------
+    quantity : str
+        ``loss``, ``weight``, ``gradient``, or of a neuron ``received`` or ``put out``.
+    place : str
+        The weight or the neuron; empty for the loss.
+    value : float
+        What it became.
+    row : int or None
+        The row, counted from 0, where one row is to blame.
+    epoch : int or None
+        The epoch, counted from 1, of online training.
+    batch : int or None
+        The row that the mini-batch begins with, where a mini-batch is to blame.
+    before, after : arrays of shape (p,)
+        The weights before and after the update that failed.
+    """
+
+    quantity: str
+    place: str
+    value: float
+    row: int | None = None
+    epoch: int | None = None
+    batch: int | None = None
+    before: Array = None
+    after: Array = None
+
+    def __str__(self) -> str:
+        when = "" if self.epoch is None else f" in epoch {self.epoch}"
+        if self.quantity in ("received", "put out"):
+            return f"The neuron {self.place} {self.quantity} {self.value:g} for row {self.row}{when}"
+        if self.row is not None:
+            when += f" at row {self.row}"
+        elif self.batch is not None:
+            when += f" in the mini-batch that begins with row {self.batch}"
+        what = {"weight": f"weight {self.place}", "gradient": f"gradient at {self.place}"}.get(self.quantity, "loss")
+        return f"The {what} became {self.value:g}{when}"
 
 
 def locate(objective: Any, method: Method, before: Any, after: Any) -> str:
@@ -42,36 +90,43 @@ def locate(objective: Any, method: Method, before: Any, after: Any) -> str:
     before, after : State
         The last finite state and the one that followed.
     """
-    if not isinstance(objective, Objective):
+    origin = find(objective, method, before, after)
+    if origin is None:
         return f"The objective became {after.loss} and no finite step was found."
-    if isinstance(method, Online):
-        what = _in_update(objective, method, before, after)
-    else:
-        what = (
-            _bad_entry(objective, "weight", after.w)
-            or _bad_neuron(objective, after.w, range(objective.n_rows))
-            or _bad_entry(objective, "gradient at", getattr(after, "grad", after.w))
-            or f"The loss became {after.loss:g}"
-        )
     cure = SMALLER if "learning_rate" in getattr(method, "__dataclass_fields__", ()) else "scaled inputs"
-    return f"{what}; the weights from before are kept. Try {cure}."
+    return f"{origin}; the weights from before are kept. Try {cure}."
 
 
-def _in_update(objective: Objective, method: Online, before: Any, after: Any) -> str:
+def find(objective: Any, method: Method, before: Any, after: Any) -> Origin | None:
+    """Return what became non-finite first; see `locate`. None for an objective that is no network."""
+    if not isinstance(objective, Objective):
+        objective = getattr(objective, "objective", objective)  # a projection of one
+    if not isinstance(objective, Objective):
+        return None
+    if isinstance(method, Online):
+        return _in_update(objective, method, before, after)
+    origin = (
+        _bad_entry(objective, "weight", after.w)
+        or _bad_neuron(objective, after.w, range(objective.n_rows))
+        or _bad_entry(objective, "gradient", getattr(after, "grad", after.w))
+        or Origin("loss", "", float(after.loss))
+    )
+    return origin._replace(before=before.w, after=after.w)
+
+
+def _in_update(objective: Objective, method: Online, before: Any, after: Any) -> Origin:
     """Return what failed first in the update that failed, in the order in which it is computed."""
     before, after, rows = _failing_update(objective, method, before, after)
     value = objective.engine.value(before.w, _taken(objective, rows)) if len(rows) else 0.0
-    place = f" in epoch {before.epoch + 1}"
-    neuron = _bad_neuron(objective, before.w, rows)
-    if neuron:
-        return neuron + place
-    loss = None if isfinite(value) else f"The loss became {value:g}"
-    what = loss or _bad_entry(objective, "weight", after.w) or f"The loss became {after.loss:g}"
-    if len(rows) == 1:
-        place += f" at row {rows[0]}"
-    elif len(rows):
-        place += f" in the mini-batch that begins with row {rows[0]}"
-    return what + place
+    origin = _bad_neuron(objective, before.w, rows)
+    if origin is None:
+        loss = None if isfinite(value) else Origin("loss", "", float(value))
+        origin = loss or _bad_entry(objective, "weight", after.w) or Origin("loss", "", float(after.loss))
+        if len(rows) == 1:
+            origin = origin._replace(row=rows[0])
+        elif len(rows):
+            origin = origin._replace(batch=rows[0])
+    return origin._replace(epoch=before.epoch + 1, before=before.w, after=after.w)
 
 
 def _failing_update(objective: Objective, method: Online, before: Any, after: Any) -> tuple[Any, Any, Sequence[int]]:
@@ -101,13 +156,13 @@ def _first_bad(values: Array) -> int | None:
     return int(bad[0]) if bad.size else None
 
 
-def _bad_entry(objective: Objective, kind: str, values: Array) -> str | None:
+def _bad_entry(objective: Objective, quantity: str, values: Array) -> Origin | None:
     """Return the first entry of a vector like w that is not finite."""
     i = _first_bad(values)
-    return None if i is None else f"The {kind} {objective.network.weight_name(i)} became {float(values[i]):g}"
+    return None if i is None else Origin(quantity, objective.network.weight_name(i), float(values[i]))
 
 
-def _bad_neuron(objective: Objective, w: Array, rows: Sequence[int]) -> str | None:
+def _bad_neuron(objective: Objective, w: Array, rows: Sequence[int]) -> Origin | None:
     """Return the first row, layer and neuron in which a forward pass overflows."""
     network, engine = objective.network, ArrayEngine(objective.network, objective.loss)
     for start in range(0, len(rows), 1024):
@@ -119,5 +174,5 @@ def _bad_neuron(objective: Objective, w: Array, rows: Sequence[int]) -> str | No
                 if bad is not None:
                     row, neuron = divmod(bad, network.sizes[layer + 1])
                     value = float(np.asarray(values).reshape(-1)[bad])
-                    return f"The neuron {network.layer_name(layer)}[{neuron}] {quantity} {value:g} for row {part[row]}"
+                    return Origin(quantity, f"{network.layer_name(layer)}[{neuron}]", value, int(part[row]))
     return None

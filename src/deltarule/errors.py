@@ -4,8 +4,10 @@
     ├── InputError (ValueError)      what the user gave cannot be used: exit status 2
     │   ├── TableError                a file, a frame, a column, a cell
     │   ├── SettingError              an unknown name or a value out of range
+    │   │   └── InvalidParameterError (TypeError)  a parameter of an estimator
     │   └── ModelFileError            a model file that is not one, damaged, or too new
     └── TrainingError (RuntimeError)  the work failed while running: exit status 1
+        └── DivergenceError (ValueError)  an estimator's weights or loss became non-finite
 
 A message says what was given, what is accepted, and what to do, in one or two lines.
 """
@@ -30,12 +32,23 @@ class SettingError(InputError):
     """A name is unknown or a value lies outside its range."""
 
 
+class InvalidParameterError(SettingError, TypeError):
+    """A parameter of an estimator has a value or a type that is not accepted.
+
+    Like scikit-learn's error of that name it is a ValueError and a TypeError.
+    """
+
+
 class ModelFileError(InputError):
     """A file is not a model file, is damaged, or is of a newer format."""
 
 
 class TrainingError(DeltaruleError, RuntimeError):
     """The work failed while it was running."""
+
+
+class DivergenceError(TrainingError, ValueError):
+    """Training an estimator led to a number that is not finite; scikit-learn raises a ValueError there."""
 
 
 def unknown(kind: str, given: object, accepted: Iterable[str]) -> SettingError:

@@ -7,56 +7,31 @@ from dataclasses import fields, is_dataclass, replace
 from math import isfinite
 from numbers import Integral
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import losses, plan, selection
+from deltarule import errorbars, plan, selection
 from deltarule.activations import Activation
-from deltarule.encoding import Encoding
-from deltarule.encoding.roles import Roles, choose_roles, missing_rows
-from deltarule.errors import SettingError, TableError, unknown
+from deltarule.errors import SettingError
 from deltarule.losses import Loss
 from deltarule.methods import Method
-from deltarule.model import PARTS, Model, Training, check_loss, output_activation
+from deltarule.model import Model
 from deltarule.network import Network
-from deltarule.selection import Chosen, Progress, Setting
-from deltarule.splits import HOW, Split, split
-from deltarule.tables import Table, read
+from deltarule.preparation import Encoded, make_network, prepare
+from deltarule.provenance import PARTS, Outcome, Training
+from deltarule.restarts import Kept
+from deltarule.runs import Progress, Run, Setting
+
+__all__ = ["Progress", "fit"]
 
 Floats = NDArray[np.float64]
 
-SPLIT = 0x73706C6974
-"""Says what a seed is for, "split" in ASCII."""
-
-LOSS_OF_TASK = {
-    "regression": "squared_error",
-    "binary": "binary_cross_entropy",
-    "multilabel": "binary_cross_entropy",
-    "multiclass": "cross_entropy",
-}
-
-
 PLAIN_LOSSES = ("squared_error", "binary_cross_entropy", "cross_entropy")
 """Losses for which the baseline, the training mean, is the best that can be known without inputs."""
-
-
-class Encoded(NamedTuple):
-    """A table as numbers: inputs and targets of its parts."""
-
-    X: Floats
-    T: Floats
-    parts: Split
-
-    def part(self, name: str) -> tuple[Floats, Floats]:
-        """Return (X, T) of ``training``, ``validation`` or ``test``."""
-        rows = self.rows(name)
-        return self.X[rows], self.T[rows]
-
-    def rows(self, name: str) -> NDArray[np.intp]:
-        """Return the indices of the rows of a part."""
-        return dict(zip(PARTS, (self.parts.train, self.parts.validation, self.parts.test), strict=True))[name]
+MOST_RUNS = 10_000
+"""Restarts times members at most: the report on them has to fit into the header of a model file."""
 
 
 def fit(
@@ -81,6 +56,9 @@ def fit(
     max_seconds: float | None = None,
     observe: Callable[[Progress], object] | None = None,
     keep_on_interrupt: bool = False,
+    restarts: int = 1,
+    ensemble: int = 1,
+    error_bars: bool | None = None,
 ) -> Model:
     """Train a network on a table.
 
@@ -120,13 +98,24 @@ def fit(
     fractions : three floats
         Shares of training, validation and test rows.
     seed : int
-        Seed of the split, the initial weights and the orders of online training.
+        Seed of the split, the initial weights and the orders of online training. Further runs have the seeds after it.
     max_steps, max_seconds : optional
         Limits of each run.
     observe : callable, optional
-        Told the `Progress` after each step; returning True ends the run.
+        Told the `Progress` after each step; returning True ends the run. Where runs are side by side, the threads that
+        train call it, one at a time.
     keep_on_interrupt : bool
         Whether Ctrl-C ends training with the best model so far instead of raising KeyboardInterrupt.
+    restarts : int
+        How many times the chosen network is trained, each time from a seed of its own; the best run is kept. See
+        `deltarule.restarts` for what is the best, and ``model.training.odds`` for how often a run is a good one.
+    ensemble : int
+        How many networks the model is made of, each from a seed of its own and each the best of its restarts. What it
+        predicts is the mean of what they put out.
+    error_bars : bool, optional
+        Whether the model can say how far observations lie around its predictions,
+        ``model.predict(table, return_std=True)``. Unless given it can, if the target is a number, the loss
+        squared_error, and the network small enough for a small file; see `deltarule.errorbars`.
 
     Returns
     -------
@@ -150,17 +139,17 @@ def fit(
     >>> bool(model.training.scores["test"]["r2"] > 0.99)
     True
     """
-    _check_seed(seed)
-    how, mark = _split_by(split_by, _names(target), () if inputs is None else _names(inputs))
-    table = read(source, query)
-    roles = choose_roles(
-        table, target, inputs=None if inputs is None else _names(inputs),
-        exclude=[*_names(exclude), *([mark] if mark else [])], task=task,
+    restarts, ensemble = _checked_count("restarts", restarts), _checked_count("ensemble", ensemble)
+    if restarts * ensemble > MOST_RUNS:
+        raise SettingError(
+            f"{restarts:,} restarts of {ensemble:,} networks were asked for; at most {MOST_RUNS:,} runs."
+        )
+    errorbars.check_asked(error_bars)
+    prepared = prepare(
+        source, target, query=query, inputs=inputs, exclude=exclude, task=task, loss=loss, scaling=scaling,
+        split_by=split_by, fractions=fractions, seed=seed,
     )  # fmt: skip
-    made_loss = losses.get(LOSS_OF_TASK[roles.task] if loss is None else loss)
-    check_loss(made_loss, roles.task)
-    _check_targets(made_loss, table, roles)
-    encoding, encoded, notes = _encode(table, roles, made_loss, scaling, how, mark, fractions, seed)
+    encoded = prepared.encoded
     planned = plan.make(
         len(encoded.parts.train), hidden=hidden, method=method, settings=settings, l2=l2,
         max_steps=max_steps, max_seconds=max_seconds, seed=seed,
@@ -168,61 +157,39 @@ def fit(
 
     def network(widths: tuple[int, ...]) -> Network:
         given = () if hidden is None and not widths else activation
-        return _network(encoded.X, encoded.T, widths, given, made_loss, roles.task)
+        return make_network(prepared, widths, given)
 
-    network(planned.candidates[-1].hidden)  # refuses before any work what does not fit
+    largest = network(planned.candidates[-1].hidden)  # refuses before any work what does not fit
+    errorbars.check_possible(error_bars, prepared.task, prepared.loss, largest)
     started = perf_counter()
-    setting = Setting(network, made_loss, planned, seed, observe, keep_on_interrupt)
-    chosen = _choose(setting, encoded, roles.task, how)
-    result = chosen.result
+    setting = Setting(network, prepared.loss, planned, int(seed), observe, keep_on_interrupt, restarts, ensemble)
+    kept = _choose(setting, encoded, prepared.task, prepared.how)
+    first, *others = kept.members
+    found, notes = errorbars.of(error_bars, prepared.task, prepared.loss, kept.members)
     training = Training(
-        table=table.name,
+        table=prepared.table.name,
         rows={part: len(encoded.rows(part)) for part in PARTS},
         method=planned.method.name,
-        settings=_settings(planned.method),
-        l2=chosen.candidate.l2,
-        seed=seed,
-        steps=result.step,
+        settings=settings_of(planned.method),
+        l2=first.candidate.l2,
+        seed=int(seed),
+        steps=first.result.step,
         seconds=perf_counter() - started,
-        reason=result.message,
+        reason=first.result.message,
         scores={},
         baseline={},
-        notes=(*notes, *chosen.notes),
+        notes=(*prepared.notes, *kept.notes, *notes),
+        runs=tuple(_outcome(run, run.seed in {member.seed for member in kept.members}) for run in kept.runs),
     )
-    return _scored(Model(chosen.network, result.w, made_loss, encoding, training, result.history), encoded)
+    model = Model(
+        first.network, first.result.w, prepared.loss, prepared.encoding, training, first.result.history,
+        tuple(member.result.w for member in others), found,
+    )  # fmt: skip
+    return _scored(model, encoded)
 
 
-def _encode(
-    table: Table, roles: Roles, loss: Loss, scaling: str, how: str, mark: str,
-    fractions: tuple[float, float, float], seed: int,
-) -> tuple[Encoding, Encoded, list[str]]:  # fmt: skip
-    """Return the encoding, the rows with a target as numbers, and what was noted on the way."""
-    rows = np.flatnonzero(~missing_rows(table.column(name) for name in roles.targets))
-    known = table.take(rows)
-    labels = known.column(roles.targets[0]).values if roles.task in ("binary", "multiclass") else None
-    marks = known.column(mark).values if mark else None
-    parts = split(known.n_rows, labels=labels, seed=_split_seed(seed), fractions=fractions, how=how, column=marks)
-    target_scaling = "none" if loss.fused and roles.task == "regression" else scaling
-    encoding = Encoding.fit(known, roles, parts.train, scaling, target_scaling)
-    X, notes = encoding.inputs(table)  # all its rows, so that a message counts them as the user does
-    notes = [*table.notes, *encoding.notes, *(note for note in notes if not note.startswith("columns ignored"))]
-    return encoding, Encoded(X[rows], encoding.targets(known), parts), notes
-
-
-def _network(X: Floats, T: Floats, hidden: tuple[int, ...], activation: Any, loss: Loss, task: str) -> Network:
-    """Return a network from inputs to targets whose outputs suit loss and task."""
-    activations = [activation] * len(hidden) if isinstance(activation, str | Activation) else list(activation)
-    if len(activations) != len(hidden):
-        given, needed = len(activations), len(hidden)
-        raise SettingError(
-            f"{given} activation{'s were' if given > 1 else ' was'} given for {needed} hidden "
-            f"layer{'s' if needed != 1 else ''}; give one for all, or one for each layer."
-        )
-    return Network((X.shape[1], *hidden, T.shape[1]), [*activations, output_activation(loss, task)])
-
-
-def _choose(setting: Setting, encoded: Encoded, task: str, how: str) -> Chosen:
-    """Return the candidate that the rows choose, trained: test rows have no part in it."""
+def _choose(setting: Setting, encoded: Encoded, task: str, how: str) -> Kept:
+    """Return the candidate that the rows choose, trained from each seed: test rows have no part in it."""
     training, validation = encoded.part("training"), encoded.part("validation")
     if not setting.plan.folds:
         return selection.by_validation(setting, training, validation)
@@ -232,6 +199,22 @@ def _choose(setting: Setting, encoded: Encoded, task: str, how: str) -> Chosen:
     X, T = encoded.X[rows], encoded.T[rows]
     labels = {"binary": T[:, 0], "multiclass": T.argmax(axis=1)}.get(task)
     return selection.by_cross_validation(setting, (X, T), labels, how == "order")
+
+
+def _outcome(run: Run, kept: bool) -> Outcome:
+    """Return what a report says of a run."""
+    result, wasted = run.result, run.came_to_nothing or not (kept or isfinite(run.score))
+    objective = None if wasted else _finite(result.loss)
+    loss = None if wasted else _finite(result.loss - result.history[result.step].penalty)
+    return Outcome(
+        seed=run.seed,
+        loss=loss,
+        objective=objective,
+        validation_loss=None if wasted else _finite(run.validation_loss),
+        steps=result.step,
+        reason=result.reason.name,
+        kept=kept,
+    )
 
 
 def _scored(model: Model, encoded: Encoded) -> Model:
@@ -262,7 +245,7 @@ def _baseline(T: Floats, n: int) -> Floats:
     return np.tile(T.mean(axis=0), (n, 1))
 
 
-def _settings(method: Method) -> dict[str, Any]:
+def settings_of(method: Method) -> dict[str, Any]:
     """Return a method's settings as JSON values; a user's own method may keep its settings to itself."""
     if not is_dataclass(method):
         return {}
@@ -274,45 +257,12 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
 
 
-def _split_seed(seed: int) -> int:
-    """Return a seed of the split's own.
-
-    Rows that somebody drew from ``default_rng(seed)`` would otherwise be split by the very numbers they hold, so that
-    the test rows are those with the largest values of a column.
-    """
-    return int(np.random.SeedSequence([seed, SPLIT]).generate_state(1, np.uint64)[0])
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
 
 
-def _names(names: str | Sequence[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
-
-
-def _split_by(split_by: str, targets: list[str], inputs: Sequence[str]) -> tuple[str, str]:
-    """Return how to split, and the column that says so or an empty string."""
-    how, _, mark = split_by.partition(":")
-    if how not in HOW or (how == "column") != bool(mark):
-        raise unknown("split", split_by, ["random", "order", "column:NAME"])
-    if mark and mark in [*targets, *inputs]:
-        raise SettingError(f"Column {mark!r} is to split the rows; it cannot be a target or an input too.")
-    return how, mark
-
-
-def _check_targets(loss: Loss, table: Table, roles: Roles) -> None:
-    """Refuse numbers to predict that the loss has no value for."""
-    if roles.task != "regression":
-        return
-    low, high = loss.targets
-    for name in roles.targets:
-        values = table.column(name).values
-        bad = (values < low) | (values > high)
-        if bad.any():
-            row = int(np.argmax(bad))
-            raise TableError(
-                f"Target {name!r} of {table.name} holds {values[row]:g} in row {row + 1}; the loss {loss} accepts "
-                f"numbers from {low:g} to {high:g}. Choose another loss."
-            )
-
-
-def _check_seed(seed: int) -> None:
-    if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-        raise SettingError(f"The seed was {seed!r}; it is a whole number from 0 up.")
+def _checked_count(name: str, value: int) -> int:
+    """Return a number of runs as an int."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise SettingError(f"{name} was {value!r}; it is a whole number from 1 up.")
+    return int(value)

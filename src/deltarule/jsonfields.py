@@ -42,6 +42,13 @@ def finite(value: object, where: str) -> float:
     return number
 
 
+def whole(value: object, where: str) -> int:
+    """Return a whole number from 0 up; true and false are none."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise damaged(where, value, "a whole number from 0 up")
+    return value
+
+
 def text(value: object, where: str) -> str:
     """Return a text."""
     if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import report
+from deltarule import errorbars, report
 from deltarule.encoding import Encoding
 from deltarule.encoding.roles import missing_rows
 from deltarule.engines import choose
+from deltarule.errorbars import ErrorBars
 from deltarule.errors import SettingError, TableError
-from deltarule.losses import LOSSES, Loss
+from deltarule.losses import Loss
 from deltarule.network import Network
+from deltarule.provenance import Training
 from deltarule.tables import read
 
 if TYPE_CHECKING:
@@ -23,67 +25,17 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-PARTS = ("training", "validation", "test")
-"""What the rows of a table are divided into."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a model came to be: what was used, how it ended, how good it was on rows it had not seen.
-
-    Parameters
-    ----------
-    table : str
-        Name of the table.
-    rows : dict of str to int
-        Number of rows in the training, validation and test parts. Where a note says that the model was chosen by
-        cross-validation, training and validation rows both took part in the choice and in the last run.
-    method : str
-        Name of the method.
-    settings : dict
-        Its settings, as texts and numbers.
-    l2 : float
-        The penalty chosen.
-    seed : int
-        Seed of split, weights and orders.
-    steps : int
-        Steps of the run that was kept, up to its best weights.
-    seconds : float
-        Time of all training.
-    reason : str
-        Why the run ended.
-    scores : dict of str to dict
-        Scores of the parts ``test`` (or ``validation`` where there is no test part) and ``training``.
-    baseline : dict
-        Scores on the same held-out part of always predicting the training mean or the commonest class.
-    notes : tuple of str
-        What was left out, filled in or decided on the way.
-    """
-
-    table: str
-    rows: dict[str, int]
-    method: str
-    settings: dict[str, Any]
-    l2: float
-    seed: int
-    steps: int
-    seconds: float
-    reason: str
-    scores: dict[str, dict[str, Any]]
-    baseline: dict[str, Any]
-    notes: tuple[str, ...] = ()
-
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network with all that turns a table's rows into its inputs and its outputs into answers.
+    """A trained network, or an ensemble of them, with all that turns rows into its inputs and its outputs into answers.
 
     Parameters
     ----------
     network : Network
-        Sizes and activations.
+        Sizes and activations, the same for all members of an ensemble.
     w : array of shape (p,)
-        The weights.
+        The weights; in an ensemble, those of its first member.
     loss : Loss
         What was made small.
     encoding : Encoding
@@ -93,6 +45,10 @@ class Model:
     history : list of Record
         The records of the run that was kept, without validation losses where validation rows took part in it; empty
         in a model that was loaded.
+    others : tuple of arrays of shape (p,)
+        The weights of the other members of an ensemble.
+    error_bars : ErrorBars, optional
+        What error bars are computed from, where the model has them.
     """
 
     network: Network
@@ -101,6 +57,13 @@ class Model:
     encoding: Encoding
     training: Training
     history: list[Record] = field(default_factory=list, repr=False)
+    others: tuple[Floats, ...] = ()
+    error_bars: ErrorBars | None = None
+
+    @property
+    def members(self) -> tuple[Floats, ...]:
+        """The weights (p,) of each network of an ensemble, `w` first; `w` alone where there is one network."""
+        return (self.w, *self.others)
 
     @property
     def task(self) -> str:
@@ -108,12 +71,40 @@ class Model:
         return self.encoding.task
 
     def outputs(self, source: Any, query: str | None = None) -> tuple[Floats, list[str]]:
-        """Return what the network puts out (n, n_out), in its own scale, and notes on the table's columns."""
-        table = read(source, query)
-        X, notes = self.encoding.inputs(table)
-        return self._outputs(X, f"row {{}} of {table.name}"), notes
+        """Return what the network puts out (n, n_out), in its own scale, and notes on the table's columns.
 
-    def predict(self, source: Any, query: str | None = None) -> NDArray[Any]:
+        Of an ensemble it is the mean over its members.
+        """
+        X, place, notes = self._inputs(source, query)
+        return self._outputs(X, place).mean(axis=0), notes
+
+    def outputs_and_std(self, source: Any, query: str | None = None) -> tuple[Floats, Floats, list[str]]:
+        """Return `outputs` with, before the notes, the std of new observations in the target's units, (n,) or (n, k).
+
+        Raises
+        ------
+        SettingError, TableError
+            As `predict`.
+        """
+        if self.error_bars is None:
+            reason = errorbars.impossible(self.task, self.loss)
+            raise SettingError(f"This model has no error bars: {reason or 'train it again with error_bars=True.'}")
+        X, place, notes = self._inputs(source, query)
+        each = self._outputs(X, place)
+        with np.errstate(all="ignore"):  # what overflows is found and named here
+            std = self.encoding.widths_in_units(errorbars.std(self.error_bars, self.network, self.members, X, each))
+        _refuse_infinite(std, "The error bar", place)
+        return each.mean(axis=0), std, notes
+
+    @overload
+    def predict(self, source: Any, query: str | None = None, *, return_std: Literal[False] = False) -> NDArray[Any]: ...
+
+    @overload
+    def predict(self, source: Any, query: str | None = None, *, return_std: Literal[True]) -> tuple[Floats, Floats]: ...
+
+    def predict(
+        self, source: Any, query: str | None = None, *, return_std: bool = False
+    ) -> NDArray[Any] | tuple[Floats, Floats]:
         """Return a number or a class for each row of a table.
 
         Parameters
@@ -122,19 +113,52 @@ class Model:
             A table with the model's input columns; others are ignored, their order does not matter.
         query : str, optional
             The SQL to run where the source is a database file.
+        return_std : bool
+            Whether to return the standard deviation of a new observation around each prediction too.
 
         Returns
         -------
-        array
+        array, or a tuple of two
             Shape (n,): numbers in the target's units, or class labels of the target's own type. For several
-            targets (n, k).
+            targets (n, k). With `return_std` that and the standard deviations, of the same shape and in the same
+            units, noise included: see `deltarule.errorbars`.
 
         Raises
         ------
         TableError
             If the table cannot be read, lacks a column, or a cell cannot be used; the message names it.
+        SettingError
+            If `return_std` is asked of a model without error bars.
         """
-        return self.answers(self.outputs(source, query)[0])
+        if not return_std:
+            return self.answers(self.outputs(source, query)[0])
+        Y, std, _ = self.outputs_and_std(source, query)
+        return self.answers(Y), std
+
+    def spread(self, source: Any, query: str | None = None) -> Floats:
+        """Return how far the members of an ensemble differ: the standard deviation over what each of them predicts.
+
+        Returns
+        -------
+        array
+            For numbers in the target's units, (n,) or (n, k). For classes that of each probability, shaped as
+            `predict_proba` returns them.
+
+        Raises
+        ------
+        SettingError
+            If the model is a single network.
+        TableError
+            As `predict`.
+        """
+        if not self.others:
+            raise SettingError("This model is a single network; train an ensemble, fit(..., ensemble=5), for a spread.")
+        X, place, _ = self._inputs(source, query)
+        each = self._outputs(X, place)
+        if self.task == "regression":
+            return self.encoding.widths_in_units(each.std(axis=0))
+        spread: Floats = np.stack([self.probabilities(Y) for Y in each]).std(axis=0)
+        return spread
 
     def predict_proba(self, source: Any, query: str | None = None) -> Floats:
         """Return the probability of each class, shape (n, classes); of each label for several labels.
@@ -173,17 +197,20 @@ class Model:
         X, T, _ = self.encoded(source, query)
         return self.score(X, T)
 
+    def _inputs(self, source: Any, query: str | None) -> tuple[Floats, str, list[str]]:
+        """Return a table's inputs (n, n_in), what its rows are called, and notes on its columns."""
+        table = read(source, query)
+        X, notes = self.encoding.inputs(table)
+        return X, f"row {{}} of {table.name}", notes
+
     def _outputs(self, X: Floats, place: str = "row {} of those with a target") -> Floats:
-        """Return what the network puts out for inputs X, all of it finite in the target's units."""
+        """Return what each member puts out, (members, n, n_out); their means are finite in the target's units."""
         with np.errstate(all="ignore"):  # what overflows is found and named here
-            Y: Floats = choose(self.network, self.loss, X).predict(self.w, X)
-            known = np.isfinite(self.answers(Y) if self.task == "regression" else Y).reshape(len(X), -1).all(axis=1)
-        if not known.all():
-            raise TableError(
-                f"The prediction for {place.format(int(np.argmin(known)) + 1)} is too large for a number: its inputs "
-                "are too far from what the model was trained on. Correct or leave out the row."
-            )
-        return Y
+            engine = choose(self.network, self.loss, X)
+            each = np.stack([engine.predict(w, X) for w in self.members])
+            Y = each.mean(axis=0)
+            _refuse_infinite(self.answers(Y) if self.task == "regression" else Y, "The prediction", place)
+        return each
 
     def encoded(self, source: Any, query: str | None = None) -> tuple[Floats, Floats, list[str]]:
         """Return X (n, n_in) and T (n, n_out) of the rows that have a target, and notes on the table.
@@ -203,7 +230,7 @@ class Model:
 
     def score(self, X: Floats, T: Floats) -> report.Scores:
         """Return scores on encoded rows X (n, n_in) and T (n, n_out)."""
-        return self.score_outputs(self._outputs(X), T)
+        return self.score_outputs(self._outputs(X).mean(axis=0), T)
 
     def score_outputs(self, Y: Floats, T: Floats) -> report.Scores:
         """Return scores of outputs Y (n, n_out) against encoded targets T (n, n_out)."""
@@ -231,15 +258,27 @@ class Model:
 
         modelfile.save(self, path)
 
+    def to_estimator(self) -> Any:
+        """Return the model as an estimator of scikit-learn's kind, fitted: MLPRegressor or MLPClassifier.
+
+        Raises
+        ------
+        InputError
+            If an input is a category or may be missing: estimators know numbers alone.
+        """
+        from deltarule.estimators import conversion
+
+        return conversion.to_estimator(self)
+
     def _class_list(self) -> list[Any]:
         classes = self.encoding.classes
         return [] if classes is None else list(classes.tolist())
 
     def __repr__(self) -> str:
         sizes = "-".join(str(size) for size in self.network.sizes)
-        return (
-            f"<Model {', '.join(self.encoding.target_names)} by {sizes} {self.loss}, {self.network.n_weights} weights>"
-        )
+        times = f"{len(self.members)} x " if self.others else ""
+        names = ", ".join(self.encoding.target_names)
+        return f"<Model {names} by {times}{sizes} {self.loss}, {times}{self.network.n_weights} weights>"
 
 
 def load(path: str | Path) -> Model:
@@ -255,26 +294,11 @@ def load(path: str | Path) -> Model:
     return modelfile.load(path)
 
 
-def output_activation(loss: Loss, task: str) -> str:
-    """Return what the outputs of a table's network do."""
-    if loss.fused:
-        return loss.fused[0]
-    return "identity" if task == "regression" else "logistic"
-
-
-def check_loss(loss: Loss, task: str) -> None:
-    """Refuse a loss that does not suit the task.
-
-    Raises
-    ------
-    SettingError
-        The message names those that do.
-    """
-    suited = {
-        "binary": ("binary_cross_entropy", "squared_error"),
-        "multilabel": ("binary_cross_entropy", "squared_error"),
-        "multiclass": ("cross_entropy", "binary_cross_entropy", "squared_error"),
-        "regression": tuple(name for name in LOSSES if "cross_entropy" not in name),
-    }[task]
-    if loss.name not in suited:
-        raise SettingError(f"The loss {loss} does not suit a {task} target; use {' or '.join(suited)}.")
+def _refuse_infinite(values: Floats, what: str, place: str) -> None:
+    """Refuse a row of values (n,) or (n, k) that is not finite."""
+    known = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if not known.all():
+        raise TableError(
+            f"{what} for {place.format(int(np.argmin(known)) + 1)} is too large for a number: its inputs are too far "
+            "from what the model was trained on. Correct or leave out the row."
+        )

@@ -1,6 +1,7 @@
 """A model as one file: safetensors with a JSON header, which can hold arrays and text and nothing that runs.
 
-    tensor "w"                 float64, shape (p,)
+    tensor "w"                 float64, shape (members, p)
+    tensors "noise", "factors" float64, shapes (members, n_out) and (members, p, p), in a model with error bars
     metadata "format"          "deltarule"
     metadata "version"         the version of this layout
     metadata "model"           JSON: network, loss, encoding, training
@@ -14,23 +15,32 @@ import io
 import json
 import os
 from dataclasses import asdict
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from math import prod
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from deltarule import activations, losses, report
+from deltarule import activations, errorbars, losses
 from deltarule.encoding import Encoding
+from deltarule.errorbars import ErrorBars
 from deltarule.errors import InputError, ModelFileError, SettingError
 from deltarule.files import write_atomically
-from deltarule.jsonfields import damaged, finite, listed, record, text
+from deltarule.jsonfields import listed, record, text, whole
 from deltarule.losses import Loss
-from deltarule.model import PARTS, Model, Training, check_loss, output_activation
+from deltarule.model import Model
 from deltarule.network import MAX_WEIGHTS, Network
+from deltarule.provenance import read_training
+from deltarule.tasks import check_loss, output_activation
+
+Floats = NDArray[np.float64]
 
 FORMAT = "deltarule"
-VERSION = 1
+VERSION = 2
+TENSORS = ("w", "noise", "factors")
+"""The arrays of a model in the order in which they lie in its file; the last two where it has error bars."""
 MAX_HEADER = 2**23
 """Largest header read, in bytes: a page of JSON, with room for the 20,000 columns that a table may have."""
 
@@ -66,8 +76,12 @@ def to_bytes(model: Model) -> bytes:
         "training": asdict(model.training),
     }
     metadata = {"format": FORMAT, "version": str(VERSION), "model": json.dumps(content, allow_nan=False)}
-    raw = model.w.astype("<f8").tobytes()
-    header = json.dumps({"__metadata__": metadata, "w": _tensor(len(model.w))}).encode()
+    tensors = {"w": np.stack(model.members)}
+    if model.error_bars is not None:
+        tensors |= {"noise": model.error_bars.noise, "factors": model.error_bars.factors}
+    raw = b"".join(tensor.astype("<f8").tobytes() for tensor in tensors.values())
+    described = _described({name: list(tensor.shape) for name, tensor in tensors.items()})
+    header = json.dumps({"__metadata__": metadata, **described}).encode()
     header += b" " * (-len(header) % 8)  # so that the numbers begin at a multiple of 8
     if len(header) > MAX_HEADER:
         raise InputError(
@@ -110,7 +124,7 @@ def from_bytes(data: bytes, name: str = "The model file") -> Model:
 
 
 def _read(file: IO[bytes], length: int, name: str) -> Model:
-    """Return the model in a file of so many bytes; the weights are read last, when all else is known to be right."""
+    """Return the model in a file of so many bytes; the numbers are read last, when all else is known to be right."""
     header = _header(file, name)
     if length != header.needed:
         raise ModelFileError(
@@ -120,10 +134,7 @@ def _read(file: IO[bytes], length: int, name: str) -> Model:
     content = record(_json(header.model, name), "the model", ("network", "loss", "encoding", "training"))
     network, loss = _network(content["network"]), _loss(content["loss"])
     encoding = Encoding.from_dict(content["encoding"])
-    training = _training(content["training"])
-    w = np.frombuffer(file.read(8 * header.n_weights), dtype="<f8")
-    if w.shape != (network.n_weights,) or not np.all(np.isfinite(w)):
-        raise ModelFileError(f"{name} is damaged: its weights do not fit its network or are not finite.")
+    training = read_training(content["training"])
     try:
         check_loss(loss, encoding.task)
         loss.check_pair(network.activations[-1])
@@ -133,14 +144,34 @@ def _read(file: IO[bytes], length: int, name: str) -> Model:
         raise ModelFileError(f"{name} is damaged: its outputs do not fit its loss and its target.")
     if (network.n_in, network.n_out) != (len(encoding.input_names), encoding.n_outputs):
         raise ModelFileError(f"{name} is damaged: its network does not fit its columns.")
-    return Model(network, w.astype(np.float64), loss, encoding, training)
+    members, p = header.shapes["w"]
+    if p != network.n_weights:
+        raise ModelFileError(f"{name} is damaged: its weights do not fit its network.")
+    if members != sum(run.kept for run in training.runs):
+        raise ModelFileError(f"{name} is damaged: it has {members} members, which are not as many as the runs kept.")
+    n_noise = header.shapes.get("noise", [members, network.n_out])[1]
+    if n_noise != network.n_out or ("noise" in header.shapes and errorbars.impossible(encoding.task, loss)):
+        raise ModelFileError(f"{name} is damaged: its error bars do not fit its loss and its target.")
+    w, *bars = (_numbers(file, shape, f"{name} is damaged: its {key}") for key, shape in header.shapes.items())
+    if bars and (bars[0] < 0).any():
+        raise ModelFileError(f"{name} is damaged: its noise is negative.")
+    found = ErrorBars(noise=bars[0], factors=bars[1]) if bars else None
+    return Model(network, w[0], loss, encoding, training, others=tuple(w[1:]), error_bars=found)
+
+
+def _numbers(file: IO[bytes], shape: list[int], what: str) -> Floats:
+    """Return the next tensor of a file."""
+    found = np.frombuffer(file.read(8 * prod(shape)), dtype="<f8").astype(np.float64).reshape(shape)
+    if not np.isfinite(found).all():
+        raise ModelFileError(f"{what} holds numbers that are not finite.")
+    return found
 
 
 class _Header(NamedTuple):
-    """The JSON of the model, how many weights follow the header, and how long the whole file must be."""
+    """The JSON of the model, the shapes of the tensors that follow, and how long the whole file must be."""
 
     model: str
-    n_weights: int
+    shapes: dict[str, list[int]]
     needed: int
 
 
@@ -160,31 +191,49 @@ def _header(file: IO[bytes], name: str) -> _Header:
     version = metadata.get("version", "")
     if not (isinstance(version, str) and version.isascii() and version.isdigit() and len(version) < 6):
         raise ModelFileError(f"{name} is damaged: its format version is {version!r}.")
-    if int(version) > VERSION:
-        raise ModelFileError(
-            f"{name} has format version {version}; this deltarule reads up to {VERSION}. Update deltarule to read it."
-        )
+    if int(version) != VERSION:
+        advice = "Update deltarule to read it." if int(version) > VERSION else "Train the model again and save it."
+        raise ModelFileError(f"{name} has format version {version}; this deltarule reads version {VERSION}. {advice}")
     if set(metadata) != {"format", "version", "model"} or not isinstance(metadata["model"], str):
         raise ModelFileError(f"{name} is damaged: its metadata are {', '.join(sorted(map(str, metadata)))}.")
-    n = _weight_count(header, name)
-    return _Header(metadata["model"], n, 8 + size + 8 * n)
+    shapes = _shapes({key: value for key, value in header.items() if key != "__metadata__"}, name)
+    return _Header(metadata["model"], shapes, 8 + size + sum(8 * prod(shape) for shape in shapes.values()))
 
 
-def _weight_count(header: dict[str, Any], name: str) -> int:
-    """Return how many weights the one tensor w holds."""
-    w = header.get("w")
-    shape = w.get("shape") if isinstance(w, dict) else None
-    n = shape[0] if isinstance(shape, list) and len(shape) == 1 else None
-    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= MAX_WEIGHTS:
-        n = 0
-    if set(header) != {"__metadata__", "w"} or w != _tensor(n):
-        raise ModelFileError(f"{name} is damaged: it must hold one tensor w of float64, and nothing else.")
-    return n
+def _shapes(described: dict[str, Any], name: str) -> dict[str, list[int]]:
+    """Return the shapes of the tensors; that they lie one after another leaves no room for anything else."""
+    if tuple(described) not in (TENSORS[:1], TENSORS):
+        raise ModelFileError(
+            f"{name} is damaged: it must hold the tensor w, or w, noise and factors, and nothing else."
+        )
+    shapes = {key: _shape(value) for key, value in described.items()}
+    w = shapes["w"]
+    if len(w) != 2 or not 1 <= prod(w) <= MAX_WEIGHTS:
+        raise ModelFileError(f"{name} is damaged: w must have a row for each member and a column for each weight.")
+    if "noise" in shapes:
+        if shapes["factors"] != [*w, w[1]]:
+            raise ModelFileError(f"{name} is damaged: its factors do not have the shape (members, weights, weights).")
+        if len(shapes["noise"]) != 2 or shapes["noise"][0] != w[0] or shapes["noise"][1] > MAX_WEIGHTS:
+            raise ModelFileError(f"{name} is damaged: its noise must have a row for each member, a column an output.")
+    if described != _described(shapes):
+        raise ModelFileError(f"{name} is damaged: its tensors must be float64, one after another without gaps.")
+    return shapes
 
 
-def _tensor(n: int) -> dict[str, Any]:
-    """Return what a header says of n weights."""
-    return {"dtype": "F64", "shape": [n], "data_offsets": [0, 8 * n]}
+def _shape(value: object) -> list[int]:
+    """Return the shape of a tensor, all above 0; an empty one if there is none."""
+    shape = value.get("shape") if isinstance(value, dict) else None
+    fine = isinstance(shape, list) and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape)
+    return list(shape) if fine and isinstance(shape, list) else []
+
+
+def _described(shapes: dict[str, list[int]]) -> dict[str, Any]:
+    """Return what a header says of tensors that lie one after another."""
+    ends = [0, *accumulate(8 * prod(shape) for shape in shapes.values())]
+    return {
+        key: {"dtype": "F64", "shape": shape, "data_offsets": [start, end]}
+        for (key, shape), (start, end) in zip(shapes.items(), pairwise(ends), strict=True)
+    }
 
 
 def _no_model(name: str) -> ModelFileError:
@@ -214,7 +263,7 @@ def _json(raw: str | bytes, name: str) -> Any:
 def _network(value: object) -> Network:
     d = record(value, "network", ("sizes", "activations"))
     names = listed(d["activations"], "network.activations", text, least=1)
-    sizes = listed(d["sizes"], "network.sizes", _whole, least=2)
+    sizes = listed(d["sizes"], "network.sizes", whole, least=2)
     if any(size < 1 or size > MAX_WEIGHTS for size in sizes):
         raise ModelFileError("The model file is damaged: a layer has an impossible width.")
     if sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes)) > MAX_WEIGHTS:
@@ -230,75 +279,3 @@ def _loss(value: object) -> Loss:
         return losses.get(text(value, "loss"))
     except SettingError as error:
         raise ModelFileError(f"The model file is damaged: {error}") from None
-
-
-def _training(value: object) -> Training:
-    d = record(value, "training", tuple(Training.__dataclass_fields__))
-    held_out = "test" if isinstance(d["scores"], dict) and "test" in d["scores"] else "validation"
-    scores = record(d["scores"], "training.scores", (held_out, "training"))
-    if len({frozenset(found) for found in (*scores.values(), d["baseline"]) if isinstance(found, dict)}) > 1:
-        raise damaged("training.scores", sorted(scores), "scores of one kind")
-    return Training(
-        table=text(d["table"], "training.table"),
-        rows={
-            part: _whole(count, f"training.rows.{part}")
-            for part, count in record(d["rows"], "training.rows", PARTS).items()
-        },
-        method=text(d["method"], "training.method"),
-        settings=_settings(d["settings"]),
-        l2=finite(d["l2"], "training.l2"),
-        seed=_whole(d["seed"], "training.seed"),
-        steps=_whole(d["steps"], "training.steps"),
-        seconds=finite(d["seconds"], "training.seconds"),
-        reason=text(d["reason"], "training.reason"),
-        scores={part: _scores(found, f"training.scores.{part}") for part, found in scores.items()},
-        baseline=_scores(d["baseline"], "training.baseline"),
-        notes=listed(d["notes"], "training.notes", text),
-    )
-
-
-def _settings(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise damaged("training.settings", value, "an object")
-    for name, setting in value.items():
-        if setting is not None and not isinstance(setting, bool | str):
-            finite(setting, f"training.settings.{name}")
-    return value
-
-
-def _scores(value: object, where: str) -> dict[str, Any]:
-    """Return the scores of one of the three kinds, each a number or null, with classes and their confusion."""
-    kinds = [tuple(kind.__dataclass_fields__) for kind in (report.Regression, report.Classification, report.MultiLabel)]
-    kinds.insert(0, tuple(key for key in kinds[0] if key != "each"))
-    keys = next((keys for keys in kinds if isinstance(value, dict) and set(value) == set(keys)), kinds[0])
-    d = record(value, where, keys)
-    for key in keys:
-        if key not in ("classes", "confusion", "each") and d[key] is not None:
-            finite(d[key], f"{where}.{key}")
-    if "each" in d:
-        listed(d["each"], f"{where}.each", _target_scores)
-    if "classes" in d:
-        classes = listed(d["classes"], f"{where}.classes", _label, least=2)
-        rows = listed(d["confusion"], f"{where}.confusion", lambda row, at: listed(row, at, _whole))
-        if [len(row) for row in rows] != [len(classes)] * len(classes):
-            raise damaged(f"{where}.confusion", d["confusion"], "one row and one column a class")
-    return d
-
-
-def _target_scores(value: object, where: str) -> dict[str, Any]:
-    d = record(value, where, ("target", "r2", "rmse", "mae"))
-    text(d["target"], f"{where}.target")
-    for key in ("r2", "rmse", "mae"):
-        if d[key] is not None:
-            finite(d[key], f"{where}.{key}")
-    return d
-
-
-def _label(value: object, where: str) -> str | float:
-    return value if isinstance(value, str | bool) else finite(value, where)
-
-
-def _whole(value: object, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise damaged(where, value, "a whole number from 0 up")
-    return value

@@ -5,6 +5,7 @@
 Checks of arrays stand here, once, at the door.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from math import isfinite, sqrt
 from typing import Any
@@ -43,6 +44,9 @@ class Objective:
         Penalty on the squared weights, biases free.
     engine : Engine, optional
         Where numbers are computed; chosen for the arrays unless given.
+    orders : callable, optional
+        ``orders(seed, epoch, shuffle)`` returns the order of shape (n,) in which an epoch visits the rows, and is asked
+        once for each epoch; see `order` for what happens unless it is given.
 
     Raises
     ------
@@ -62,6 +66,7 @@ class Objective:
         sample_weight: Array | None = None,
         l2: float = 0.0,
         engine: Engine | None = None,
+        orders: Callable[[int, int, bool], Array] | None = None,
     ) -> None:
         self.network = network
         self.loss = losses.get(loss)
@@ -72,6 +77,7 @@ class Objective:
         self.rows = _checked_rows(network, self.loss, X, T, sample_weight)
         self.engine = choose(network, self.loss, self.rows.X) if engine is None else engine
         self._xp = array_namespace(self.rows.X)
+        self._orders = orders
         self._last_order: tuple[tuple[int, int, bool] | None, Array] = (None, None)
 
     @property
@@ -133,7 +139,8 @@ class Objective:
         """Return ½ · l2 · Σ W²."""
         if not self.l2:
             return 0.0
-        return 0.5 * self.l2 * sum(float(self._xp.sum(W * W)) for W, _ in self.network.layers(w))
+        parts = (w[i:j] for i, j, _ in self.network.spans)
+        return 0.5 * self.l2 * sum(float(W @ W) for W in parts)
 
     def memory(self, n: int) -> Array:
         """Return zeros of shape (n, p) in the objective's number type and place."""
@@ -143,11 +150,16 @@ class Objective:
         """Return the order in which an epoch visits the rows, a function of seed and epoch alone."""
         asked = (seed, epoch, shuffle)
         if self._last_order[0] != asked:  # an epoch in many steps asks for the same one again and again
-            order = np.arange(self.n_rows)
-            if shuffle:
-                np.random.Generator(np.random.PCG64([seed, epoch])).shuffle(order)
+            orders = self._shuffled if self._orders is None else self._orders
+            order = orders(seed, epoch, shuffle)
             self._last_order = asked, order if is_numpy_namespace(self._xp) else self._xp.asarray(order)
         return self._last_order[1]
+
+    def _shuffled(self, seed: int, epoch: int, shuffle: bool) -> Array:
+        order = np.arange(self.n_rows)
+        if shuffle:
+            np.random.Generator(np.random.PCG64([seed, epoch])).shuffle(order)
+        return order
 
     def weight_of(self, order: Array) -> float:
         """Return the sum of the sample weights of some rows: their number where all weigh 1."""
@@ -181,8 +193,8 @@ class Objective:
 
     def _add_penalty(self, grad: Array, w: Array) -> Array:
         if self.l2:
-            for (G, _), (W, _) in zip(self.network.layers(grad), self.network.layers(w), strict=True):
-                G += self.l2 * W
+            for i, j, _ in self.network.spans:
+                grad[i:j] += self.l2 * w[i:j]
         return grad
 
 

@@ -93,7 +93,8 @@ def make(
     settings : dict, optional
         Settings of the method, when it is given by name.
     l2 : "auto" or float
-        The penalty; ``auto`` stands for several values, of which the rows choose one.
+        The penalty; ``auto`` stands for several values, of which the rows choose one, or for 0 where the method finds
+        its penalty itself.
     max_steps : int, optional
         Steps at most (epochs for online training).
     max_seconds : float, optional
@@ -117,6 +118,8 @@ def make(
         stop.append(Stalled(1e-7, 20))
     if max_seconds is not None:
         stop.append(MaxSeconds(max_seconds))
+    if isinstance(chosen, methods.BayesianRegularization) and _is_auto(l2):
+        l2 = 0.0  # it finds its penalty itself
     candidates = _candidates(n_rows, hidden, l2, folds, open_choice)
     return Plan(candidates, folds, chosen, tuple(stop), steps)
 
@@ -126,15 +129,44 @@ def width(n_rows: int) -> int:
     return next((neurons for rows, neurons in WIDTHS if n_rows <= rows), WIDEST)
 
 
+def widths(n_rows: int, hidden: Any) -> tuple[int, ...]:
+    """Return the widths of the hidden layers: those the user gave, or unless given one by the number of rows.
+
+    Raises
+    ------
+    SettingError
+        If `hidden` is neither None nor one or more widths.
+    """
+    return (width(n_rows),) if hidden is None else _widths(hidden)
+
+
+def named(method: str, settings: dict[str, Any], seed: int, epochs: int) -> Method:
+    """Return a method from its name or alias and settings.
+
+    Online training gets the seed for its orders, and a schedule given by its name the number of epochs, unless the
+    settings say otherwise.
+
+    Raises
+    ------
+    SettingError
+        If a name is unknown or a value is out of range.
+    """
+    if methods.ALIASES.get(method, (method, {}))[0] == "online":
+        settings = {"seed": int(seed)} | settings
+        if isinstance(settings.get("learning_rate"), str):
+            settings["learning_rate"] = schedules.get(settings["learning_rate"], epochs)
+    return methods.get(method, **settings)
+
+
 def _candidates(n_rows: int, hidden: Any, l2: Any, folds: int, open_choice: bool) -> tuple[Candidate, ...]:
-    widths = (width(n_rows),) if hidden is None else _widths(hidden)
+    layers = widths(n_rows, hidden)
     if folds:
         linear = tuple(Candidate((), value) for value in LINEAR_PENALTIES)
-        deep = tuple(Candidate(widths, value) for value in HIDDEN_PENALTIES)
+        deep = tuple(Candidate(layers, value) for value in HIDDEN_PENALTIES)
         if hidden is None:
             return linear + deep
-        return (Candidate(widths, STRONGEST), *deep) if widths else linear
-    made = tuple(Candidate(widths, value) for value in _penalties(n_rows, l2))
+        return (Candidate(layers, STRONGEST), *deep) if layers else linear
+    made = tuple(Candidate(layers, value) for value in _penalties(n_rows, l2))
     if open_choice and hidden is None and n_rows <= BATCH_ROWS:
         made = (*(Candidate((), value) for value in LINEAR_TOO), *made)
     return made
@@ -150,13 +182,8 @@ def _method(
         method = "conjugate_gradient" if n_rows <= BATCH_ROWS else "adam"
         if method == "adam":
             settings = {"learning_rate": ADAM_RATE, "batch_size": ADAM_ROWS} | settings
-    if isinstance(method, str):
-        name = methods.ALIASES.get(method, (method, {}))[0]
-        if name == "online":
-            settings = {"seed": int(seed)} | settings
-            if isinstance(settings.get("learning_rate"), str):
-                settings["learning_rate"] = schedules.get(settings["learning_rate"], max_steps or ADAM_EPOCHS)
-    made = methods.get(method, **settings)
+    epochs = max_steps or ADAM_EPOCHS
+    made = named(method, settings, seed, epochs) if isinstance(method, str) else methods.get(method)
     if isinstance(made, methods.Online):
         return made, ADAM_EPOCHS, ADAM_FAILS
     if isinstance(made, methods.ConjugateGradient):

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
+from numpy.typing import NDArray
+
+from deltarule.errors import SettingError
 from deltarule.model import Model
 
 
-def columns(model: Model, source: Any, query: str | None, proba: bool) -> tuple[dict[str, list[Any]], list[str]]:
+def columns(
+    model: Model, source: Any, query: str | None, proba: bool, std: bool = False
+) -> tuple[dict[str, list[Any]], list[str]]:
     """Return predicted columns by name, as Python values, and notes on the table.
 
     Raises
@@ -17,19 +23,30 @@ def columns(model: Model, source: Any, query: str | None, proba: bool) -> tuple[
     TableError
         If the table does not fit the model.
     SettingError
-        If probabilities are asked of a regression.
+        If probabilities are asked of a regression, or standard deviations of a model without error bars.
     """
-    Y, notes = model.outputs(source, query)
-    answers = model.answers(Y)
     targets = model.encoding.target_names
-    listed = [answers] if answers.ndim == 1 else list(answers.T)
-    found = {name: values.tolist() for name, values in zip(targets, listed, strict=True)}
+    stds = [f"{name}_std" for name in targets]
+    if std and set(stds) & set(targets):
+        name = next(name for name in stds if name in targets)
+        raise SettingError(f"The standard deviations would stand in {name!r}, which is a target: use model.predict.")
+    if std:
+        Y, deviations, notes = model.outputs_and_std(source, query)
+        found = _by_name(targets, model.answers(Y)) | _by_name(stds, deviations)
+    else:
+        Y, notes = model.outputs(source, query)
+        found = _by_name(targets, model.answers(Y))
     if proba:
         probabilities = model.probabilities(Y)
         classes = model.encoding.classes
         names = targets if classes is None else [f"{targets[0]}={label}" for label in classes.tolist()]
         found |= {f"p({name})": column.tolist() for name, column in zip(names, probabilities.T, strict=True)}
     return found, notes
+
+
+def _by_name(names: Sequence[str], values: NDArray[Any]) -> dict[str, list[Any]]:
+    """Return the columns of values (n,) or (n, k) by name."""
+    return dict(zip(names, values.reshape(len(values), len(names)).T.tolist(), strict=True))
 
 
 def to_csv(found: dict[str, list[Any]]) -> str:

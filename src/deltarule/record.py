@@ -1,6 +1,8 @@
 """One line of the history of a run."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
 class Record(NamedTuple):
@@ -26,6 +28,9 @@ class Record(NamedTuple):
         Validation checks since then.
     penalty : float
         The part of `loss` that is the penalty; what is left compares with the validation loss.
+    details : mapping of str to number or str
+        What the method tells of itself: conjugate gradients why a direction starts afresh, Levenberg-Marquardt its
+        damping, Bayesian regularisation its effective number of weights.
     """
 
     step: int
@@ -37,3 +42,4 @@ class Record(NamedTuple):
     best_step: int
     fails: int
     penalty: float = 0.0
+    details: Mapping[str, Any] = MappingProxyType({})

@@ -12,17 +12,21 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from deltarule.comparing import Lap
     from deltarule.methods.table import Row
     from deltarule.model import Model
-    from deltarule.selection import Progress
+    from deltarule.provenance import Training
+    from deltarule.record import Record
+    from deltarule.runs import Progress
 
+Observer = Callable[[Any], None]
 REFRESH_SECONDS = 0.1
 LINE_SECONDS = 10.0
 """How often progress is told where stderr is no terminal, as in a log."""
@@ -40,6 +44,8 @@ NAMES = {
     "exact": "every label right",
 }
 """What scores are called."""
+MOST_RUNS = 20
+"""So many runs are printed; `--json` has all."""
 IN_UNITS = ("rmse", "mae")
 """Scores in the target's units, which can be large or small; the others have four decimals."""
 
@@ -53,66 +59,79 @@ def command() -> str:
     return str(place.relative_to(here) if place.is_relative_to(here) else place)
 
 
+class Shown(NamedTuple):
+    """What a progress bar shows: what is going on, how far it is, from 0 to 1, and figures."""
+
+    what: str
+    share: float
+    figures: str
+
+
+def shown_training(progress: Progress) -> Shown:
+    """Return what is shown of `fit`."""
+    what = f"run {progress.run + 1}/{progress.runs}" if progress.runs > 1 else "training"
+    share = min(1.0, progress.record.step / progress.max_steps)
+    return Shown(what, (progress.run + share) / progress.runs, _figures(progress.record))
+
+
+def shown_race(lap: Lap) -> Shown:
+    """Return what is shown of `compare`."""
+    what = f"run {lap.run + 1}/{lap.runs} {lap.label}"
+    return Shown(what, (lap.run + lap.share) / lap.runs, _figures(lap.record))
+
+
 @contextmanager
-def progress_bar(quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+def progress_bar(quiet: bool, shown: Callable[[Any], Shown] = shown_training) -> Iterator[Observer | None]:
     """Yield an observer that shows loss, validation loss and time left on stderr, or None."""
     if quiet:
         yield None
     elif not sys.stderr.isatty():
-        yield _lines()
+        yield _lines(shown)
     else:
-        with _bar() as draw:
+        with _bar(shown) as draw:
             yield draw
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
+def _bar(shown: Callable[[Any], Shown]) -> Iterator[Observer]:
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = (
-        TextColumn("{task.description}"), BarColumn(bar_width=30),
+        TextColumn("{task.description}", markup=False), BarColumn(bar_width=30),
         TextColumn("{task.fields[figures]}", markup=False), TimeRemainingColumn(),
     )  # fmt: skip
     with Bar(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bar:
         task = bar.add_task("reading", total=None, figures="")
         drawn = -REFRESH_SECONDS
 
-        def draw(progress: Progress) -> None:
+        def draw(progress: Any) -> None:
             nonlocal drawn
             now = perf_counter()
             if now - drawn >= REFRESH_SECONDS:
                 drawn = now
-                bar.update(
-                    task,
-                    description=_run(progress),
-                    total=progress.max_steps * progress.runs,
-                    completed=progress.run * progress.max_steps + progress.record.step,
-                    figures=_figures(progress),
-                )
+                what, share, figures = shown(progress)
+                furthest = max(share, bar.tasks[0].completed)  # of runs that are side by side
+                bar.update(task, description=what, total=1.0, completed=furthest, figures=figures)
 
         yield draw
 
 
-def _lines() -> Callable[[Progress], None]:
+def _lines(shown: Callable[[Any], Shown]) -> Observer:
     told = perf_counter()
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: Any) -> None:
         nonlocal told
         now = perf_counter()
         if now - told >= LINE_SECONDS:
             told = now
-            click.echo(f"{_run(progress)}  {_figures(progress)}", err=True)
+            what, _, figures = shown(progress)
+            click.echo(f"{what}  {figures}", err=True)
 
     return tell
 
 
-def _run(progress: Progress) -> str:
-    return f"run {progress.run + 1}/{progress.runs}" if progress.runs > 1 else "training"
-
-
-def _figures(progress: Progress) -> str:
-    record = progress.record
+def _figures(record: Record) -> str:
     checked = "" if record.validation_loss is None else f"  validation {record.validation_loss:.4g}"
     return f"step {record.step}  loss {record.loss - record.penalty:.4g}{checked}"
 
@@ -126,7 +145,7 @@ def print_model(model: Model) -> None:
     facts = [
         ("target", ", ".join(model.encoding.target_names) + f" ({model.task})"),
         ("inputs", f"{n_columns} column{'s' if n_columns > 1 else ''} as {model.network.n_in} numbers"),
-        ("network", f"{shape}, {' '.join(names)}, {model.network.n_weights:,} weights"),
+        ("network", f"{shape}, {' '.join(names)}, {model.network.n_weights:,} weights{_members(model)}"),
         ("loss", f"{model.loss}, l2 {about.l2:g}"),
         ("method", f"{about.method}, step {about.steps:,} kept, {about.seconds:.2f} s, seed {about.seed}"),
         ("rows", ", ".join(f"{count:,} {part}" for part, count in about.rows.items())),
@@ -135,6 +154,44 @@ def print_model(model: Model) -> None:
     ]
     for name, value in facts:
         _print_wrapped(value, f"{name:9}", " " * 9)
+    if len(about.runs) > 1:
+        click.echo()
+        print_runs(about)
+
+
+def print_runs(about: Training) -> None:
+    """Print how each of several runs ended, and the odds of a good one."""
+    from deltarule.provenance import GOOD
+
+    columns = {"loss": "training loss", "objective": "with penalty", "validation_loss": "validation"}
+    if not about.l2:
+        del columns["objective"]
+    shown = [name for name in columns if any(getattr(run, name) is not None for run in about.runs)]
+    rows = [
+        [
+            str(run.seed),
+            *(_loss(getattr(run, name)) for name in shown),
+            f"{run.steps:,}",
+            run.reason.lower().replace("_", " "),
+            "kept" if run.kept else "",
+        ]
+        for run in about.runs[:MOST_RUNS]
+    ]
+    _print_table(["seed", *(columns[name] for name in shown), "steps", "ended", ""], rows)
+    if len(about.runs) > MOST_RUNS:
+        click.echo(f"and {len(about.runs) - MOST_RUNS:,} more runs, which --json has")
+    of_what = "validation loss" if "validation_loss" in shown else "objective"
+    if about.odds is not None:
+        words = f"odds of a good run {about.odds:.0%}: so many have a {of_what} at most {GOOD - 1:.0%} above the best"
+        _print_wrapped(words)
+
+
+def _members(model: Model) -> str:
+    return f" in each of {len(model.members)} networks" if model.others else ""
+
+
+def _loss(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
 
 
 def print_training(model: Model) -> None:

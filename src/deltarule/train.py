@@ -5,82 +5,58 @@ Progress bars, early stopping, checkpoints and recordings are consumers of what 
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from math import inf, isfinite, isnan
-from time import perf_counter
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 
-from deltarule import methods
+from deltarule import methods, projection
 from deltarule.divergence import is_finite, locate
 from deltarule.errors import SettingError
-from deltarule.methods import Method, State
+from deltarule.history import History, Result
+from deltarule.methods import Method
 from deltarule.objective import Objective
-from deltarule.record import Record
+from deltarule.observers import Observer
 from deltarule.special import Array
 from deltarule.stopping import MaxSteps, MinGrad, Reason, StopRule
 
 DEFAULT_STOP: tuple[StopRule, ...] = (MaxSteps(1000), MinGrad())
-Observer = Callable[[Record], object]
-"""Told each record; returning True stops the run."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """The end of a run.
-
-    Parameters
-    ----------
-    w : array of shape (p,)
-        The weights: the best on the validation rows where there are any, otherwise the last finite ones.
-    loss : float
-        The objective at those weights as the run recorded it.
-    reason : Reason
-        Why the run ended.
-    message : str
-        The reason as a sentence, with its particulars.
-    history : list of Record
-        One record a step, the start first.
-    step : int
-        The step that w comes from.
-    state : State
-        The last finite state of the method, from which ``train(..., state=...)`` goes on.
-    """
-
-    w: Array
-    loss: float
-    reason: Reason
-    message: str
-    history: list[Record]
-    step: int
-    state: State
-
-    @property
-    def converged(self) -> bool:
-        """Whether the run ended at a goal, a flat place or the validation minimum, and no higher than it began."""
-        if not self.history or self.loss > self.history[0].loss:
-            return False
-        return self.reason in (Reason.GOAL, Reason.MIN_GRAD, Reason.VALIDATION, Reason.STALLED)
 
 
 class Counted:
-    """An objective that counts passes over the rows, whatever they are for."""
+    """An objective that counts passes over the rows, whatever they are for.
+
+    A projected objective adds those in which it solves for the last layer.
+    """
 
     def __init__(self, objective: Any) -> None:
         self.objective = objective
-        self.passes = 0.0
+        self._passes = 0.0
+        for name in ("value", "value_grad", "gauss_newton", "gauss_newton_product", "epoch"):
+            found = getattr(objective, name, None)
+            if found is not None:
+                setattr(self, name, self._count_epoch(found) if name == "epoch" else self._count(found))
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self.objective, name)
-        if name not in ("value", "value_grad", "gauss_newton", "gauss_newton_product", "epoch"):
-            return found
+        return getattr(self.objective, name)
 
-        def counted(w: Array, *arguments: Any) -> Any:
-            share = len(arguments[2]) / self.objective.n_rows if name == "epoch" else 1.0
-            self.passes += share
-            return found(w, *arguments)
+    @property
+    def passes(self) -> float:
+        """Passes so far."""
+        return self._passes + float(getattr(self.objective, "solving_passes", 0.0))
+
+    def _count(self, found: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            self._passes += 1.0
+            return found(*arguments)
+
+        return counted
+
+    def _count_epoch(self, found: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(w: Array, memory: Array, count: int, order: Array, update: Any) -> Any:
+            self._passes += len(order) / self.objective.n_rows
+            return found(w, memory, count, order, update)
 
         return counted
 
@@ -118,16 +94,31 @@ def steps(objective: Any, w: Array, method: Any = "conjugate_gradient", state: A
     array([2., 1.])
     """
     method = methods.get(method)
-    methods.check_needs(method, objective)
-    if state is None:
-        start = objective.weights(w) if callable(getattr(objective, "weights", None)) else w
-        with _at_work(objective):
-            state = method.start(objective, start)
-    yield state
+    objective = _prepared(objective, method)
+    following = _steps(objective, w, method, state)
     while True:
         with _at_work(objective):
-            state = method.step(objective, state)
+            state = next(following)
         yield state
+
+
+def _prepared(objective: Any, method: Method) -> Any:
+    """Return what the method makes small: the objective, or where it asks for that, its projection."""
+    methods.check_needs(method, objective)
+    return projection.of(objective) if getattr(method, "projection", False) else objective
+
+
+def _steps(objective: Any, w: Array, method: Method, state: Any) -> Iterator[Any]:
+    """Yield the states; between them nothing is held that the caller would notice."""
+    settled = getattr(objective, "settled", None)
+    if state is None:
+        start = objective.weights(w) if callable(getattr(objective, "weights", None)) else w
+        state = method.start(objective, start)
+        state = state if settled is None else state._replace(w=settled(state.w))
+    while True:
+        yield state
+        state = method.step(objective, state)
+        state = state if settled is None else state._replace(w=settled(state.w))
 
 
 @contextmanager
@@ -146,9 +137,10 @@ def train(
     method: Any = "conjugate_gradient",
     stop: Sequence[StopRule] = DEFAULT_STOP,
     validation: Objective | None = None,
-    observe: Observer | None = None,
+    observe: Observer | Sequence[Observer] | None = None,
     state: Any = None,
     keep_on_interrupt: bool = False,
+    record: Callable[[Any, Method, Any, Any], object] | None = None,
 ) -> Result:
     """Train until a stop rule finds a reason, the method can go no further, or a value becomes non-finite.
 
@@ -165,12 +157,15 @@ def train(
     validation : Objective, optional
         The same network on other rows: its loss is recorded after each step and the weights with the smallest
         one are the result.
-    observe : callable, optional
-        Called with each `Record`; returning True stops the run.
+    observe : callable or sequence of callables, optional
+        Each is called with each `Record`; the run stops after a record for which one returns True.
     state : State, optional
         A state of the same method to go on from, instead of w.
     keep_on_interrupt : bool
         Whether Ctrl-C ends the run with its result so far instead of raising KeyboardInterrupt.
+    record : callable, optional
+        Told objective, method, and the states before and after each step, None before the start; such as
+        `deltarule.explain.Recorder`, which explains the steps.
 
     Returns
     -------
@@ -186,82 +181,46 @@ def train(
         raise SettingError(f"stop was {stop!r}; give a list of stop rules such as [stopping.MaxSteps(200)].")
     if validation is not None and validation.network != getattr(objective, "network", None):
         raise SettingError("The validation objective has another network than the one trained; use the same.")
-    run = _History(Counted(objective), validation)
+    method = methods.get(method)
+    observers = _observers(observe)
+    run = History(Counted(_prepared(objective, method)), validation)
     try:
-        return _run(run, w, methods.get(method), stop, observe, state)
+        with _at_work(run.counted), _at_work(validation):
+            return _run(run, w, method, stop, observers, state, record)
     except KeyboardInterrupt:
         if not keep_on_interrupt or run.last is None:
             raise
         return run.end(run.last, Reason.INTERRUPTED)
 
 
+def _observers(observe: Observer | Sequence[Observer] | None) -> tuple[Observer, ...]:
+    given = () if observe is None else (observe,) if callable(observe) else tuple(observe)
+    if not all(callable(one) for one in given):
+        raise SettingError(f"observe was {observe!r}; give a function of a Record, or a list of such functions.")
+    return given
+
+
 def _run(
-    run: "_History", w: Array, method: Method, stop: Sequence[StopRule], observe: Observer | None, state: Any
-) -> Result:
+    run: History, w: Array, method: Method, stop: Sequence[StopRule], observers: Sequence[Observer], state: Any,
+    tell: Callable[[Any, Method, Any, Any], object] | None,
+) -> Result:  # fmt: skip
     counted = run.counted
-    for following in steps(counted, w, method, state):
+    for following in _steps(counted, w, method, state):
         last = run.last
         if not is_finite(following):
-            with _at_work(counted):
-                what = _bad_start(following) if last is None else locate(counted.objective, method, last, following)
+            what = _bad_start(following) if last is None else locate(counted.objective, method, last, following)
             message = f"{what} It happened in step {len(run.history)}." if run.history else what
             return run.end(following if last is None else last, Reason.NON_FINITE, message)
         record = run.add(following)
-        stopped = observe is not None and observe(record) is True
+        if tell is not None:
+            tell(counted.objective, method, last, following)
+        stopped = sum(observer(record) is True for observer in observers) > 0  # each is told, whatever another says
         reason = next((found for rule in stop if (found := rule(run.history)) is not None), None)
         if following.stuck:
             return run.end(following, Reason.NO_DESCENT, f"{Reason.NO_DESCENT.value[:-1]}: {following.stuck}.")
         if reason is not None or stopped:
             return run.end(following, reason or Reason.CALLER)
     raise AssertionError("steps never ends")
-
-
-class _History:
-    """The history of a run and the best weights in it."""
-
-    def __init__(self, counted: Counted, validation: Objective | None) -> None:
-        self.counted, self.validation = counted, validation
-        self.penalty = getattr(counted, "penalty", None)
-        self.history: list[Record] = []
-        self.last: Any = None
-        self.best_w: Array = None
-        self.best_score = inf
-        self.best_step = 0
-        self.started = perf_counter()
-
-    def add(self, state: Any) -> Record:
-        with _at_work(self.validation):
-            record = self._record(state)
-        self.last = state
-        self.history.append(record)
-        return record
-
-    def _record(self, state: Any) -> Record:
-        step = len(self.history)
-        checked = None if self.validation is None else self.validation.value(state.w)
-        score = state.loss if checked is None else checked
-        if score < self.best_score or self.best_w is None:
-            self.best_w, self.best_step = state.w, step
-            self.best_score = inf if isnan(score) else score  # after a NaN everything is better
-        grad = getattr(state, "grad", None)
-        return Record(
-            step=step,
-            passes=self.counted.passes,
-            seconds=perf_counter() - self.started,
-            loss=float(state.loss),
-            validation_loss=checked,
-            gradient_size=None if grad is None else float(grad @ grad) ** 0.5,
-            best_step=self.best_step,
-            fails=step - self.best_step,
-            penalty=0.0 if self.penalty is None else self.penalty(state.w),
-        )
-
-    def end(self, last: Any, reason: Reason, message: str = "") -> Result:
-        if self.validation is None or not self.history:
-            w, loss, step = last.w, float(last.loss), max(0, len(self.history) - 1)
-        else:
-            w, loss, step = self.best_w, self.history[self.best_step].loss, self.best_step
-        return Result(w, loss, reason, message or reason.value, self.history, step, last)
 
 
 def _bad_start(state: Any) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from deltarule.encoding.inputs import CategoryInput, NumberInput, read_input
 from deltarule.encoding.roles import Roles, Task, missing_rows
 from deltarule.encoding.scaling import SCALINGS
-from deltarule.encoding.targets import ClassTarget, Target, fit_target, read_target
+from deltarule.encoding.targets import ClassTarget, RegressionTarget, Target, fit_target, read_target
 from deltarule.errors import SettingError, TableError
 from deltarule.jsonfields import choice, damaged, listed, record, text
 from deltarule.tables.columns import Table, shown, suggestion
@@ -185,6 +185,12 @@ class Encoding:
         if self.task != "regression":
             raise SettingError(f"The task is {self.task}, not regression: use decode_labels.")
         return self.target.decode(Y)
+
+    def widths_in_units(self, S: Floats) -> Floats:
+        """Return widths S (n, k), such as standard deviations of the outputs, in the targets' units: (n,) or (n, k)."""
+        assert isinstance(self.target, RegressionTarget)
+        widths = S * [scale.spread for scale in self.target.scales]
+        return widths[:, 0] if len(self.target.columns) == 1 else widths
 
     def decode_labels(self, P: Floats) -> NDArray[Any]:
         """Return the labels that probabilities (n, n_outputs) speak for, in the user's own type.

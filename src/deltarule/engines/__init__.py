@@ -6,6 +6,7 @@ does not depend on threads or workers. Means and penalties belong to the objecti
 """
 
 import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import NamedTuple, Protocol
@@ -15,9 +16,9 @@ import numpy as np
 from deltarule.losses import Loss
 from deltarule.network import Network
 from deltarule.special import Array
-from deltarule.update import Update
+from deltarule.update import Rule, Update
 
-__all__ = ["Engine", "Rows", "Update", "choose", "in_use"]
+__all__ = ["Engine", "Rows", "Update", "Visit", "choose", "in_use"]
 
 UNCOMPILED = (
     "deltarule was installed without a C++ compiler, so NumPy computes instead of its compiled kernels: the same "
@@ -31,6 +32,10 @@ class Rows(NamedTuple):
     X: Array
     T: Array
     s: Array | None = None
+
+
+Visit = Callable[[Array, Array, int, float], tuple[int, float]]
+"""``visit(X, T, count, rate)`` returns (updates so far, Σ loss); see `Engine.in_place`."""
 
 
 class Engine(Protocol):
@@ -59,6 +64,14 @@ class Engine(Protocol):
 
         Each update takes the mean of s · gradient over its rows plus l2 · W. Returns the new w and memory, the
         number of updates so far, and Σ s · loss, each row's loss taken just before its update.
+        """
+        ...
+
+    def in_place(self, w: Array, memory: Array, rule: Rule, l2: float) -> Visit:
+        """Return a function that visits rows as they come, one an update, and moves w and memory in place.
+
+        It is `epoch` for rows that come one by one: what stays the same is looked at once. Called with X, T, the
+        number of updates so far and the learning rate, it returns the number of updates and Σ loss.
         """
         ...
 

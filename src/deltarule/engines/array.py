@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+import numpy as np
 from array_api_compat import array_namespace
 
-from deltarule.engines import Rows
+from deltarule.engines import Rows, Visit
 from deltarule.losses import Loss, need_curvature
 from deltarule.network import Network
 from deltarule.special import Array
-from deltarule.update import Update
+from deltarule.update import Rule, Update
 
 BLOCK_NUMBERS = 2**16
 """About how many activations a block holds: 512 KiB in float64, the size of a common second-level cache."""
@@ -132,6 +133,18 @@ class ArrayEngine:
             update.rule.apply(xp, w, -descent, memory, update.rate, count)
         return w, memory, count, total
 
+    def in_place(self, w: Array, memory: Array, rule: Rule, l2: float) -> Visit:
+        """Return a function of X, T, updates and rate that visits the rows as they come, moving w and memory."""
+
+        def visit(X: Array, T: Array, count: int, rate: float) -> tuple[int, float]:
+            order, update = array_namespace(X).arange(X.shape[0]), Update(rule, rate, 1, l2)
+            with np.errstate(all="ignore"):  # as in the kernels, a loss that is not finite tells
+                moved, remembered, count, total = self.epoch(w, memory, count, Rows(X, T), order, update)
+            w[...], memory[...] = moved, remembered
+            return count, total
+
+        return visit
+
     def predict(self, w: Array, X: Array) -> Array:
         """Return the outputs (n, n_out)."""
         xp, layers = array_namespace(w), list(self.network.layers(w))
@@ -142,6 +155,17 @@ class ArrayEngine:
             Y[start : start + n, :] = self._forward(xp, layers, block.X).Y[-1]
             start += n
         return Y
+
+    def jacobian(self, w: Array, X: Array) -> Array:
+        """Return the derivatives of the outputs by the weights, (n, n_out, p), for rows few enough to hold them all."""
+        xp, layers = array_namespace(w), list(self.network.layers(w))
+        passed = self._forward(xp, layers, X)
+        columns = []
+        for k in range(self.network.n_out):
+            D = xp.zeros_like(passed.Y[-1])
+            D[:, k] = 1
+            columns.append(self._jacobian(xp, layers, passed, self._pull_back_outputs(xp, passed, D), w))
+        return xp.stack(columns, axis=1)
 
     def working(self) -> AbstractContextManager[object]:
         """Return a context for a run: BLAS on one thread, for starting others costs more than a block's products."""

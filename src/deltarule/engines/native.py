@@ -5,7 +5,9 @@ activation, goes to the array engine. Results do not depend on the number of thr
 """
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from importlib import import_module
@@ -15,16 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.activations import ACTIVATIONS
-from deltarule.engines import Rows
+from deltarule.engines import Rows, Visit
 from deltarule.errors import SettingError
 from deltarule.losses import LOSSES, Loss, need_curvature
 from deltarule.network import Network
-from deltarule.update import Update
+from deltarule.update import Rule, Update
 
 ENGINE = "DELTARULE_ENGINE"
 """The environment variable that asks for the array engine, for comparison, with ``array``."""
 THREADS = "DELTARULE_THREADS"
 """The environment variable that limits the threads of a call."""
+OPENMP_THREADS = "OMP_NUM_THREADS"
+"""The one that says so to most libraries; joblib sets it in the processes it starts, so that they share the machine."""
 
 Numbers = NDArray[Any]
 
@@ -67,17 +71,41 @@ def wanted() -> bool:
     return given == "native"
 
 
-@cache
+_LIMIT: ContextVar[int] = ContextVar("threads of a call in this thread")
+
+
+@contextmanager
+def at_most(threads: int) -> Iterator[None]:
+    """Let calls of this Python thread use at most so many threads, where several of them train side by side."""
+    before = _LIMIT.set(threads)
+    try:
+        yield
+    finally:
+        _LIMIT.reset(before)
+
+
 def n_threads() -> int:
-    """Return how many threads a call may use: what DELTARULE_THREADS says, or the processors of this process.
+    """Return how many threads a call may use.
+
+    That is what DELTARULE_THREADS says, else OMP_NUM_THREADS, else the processors of this process, and inside
+    `at_most` no more than that.
 
     Raises
     ------
     SettingError
-        If the variable does not hold a whole number from 1 up.
+        If DELTARULE_THREADS does not hold a whole number from 1 up.
     """
+    there = _threads_of_process()
+    return min(there, _LIMIT.get(there))
+
+
+@cache
+def _threads_of_process() -> int:
     given = os.environ.get(THREADS)
     if given is None:
+        given, _, _ = os.environ.get(OPENMP_THREADS, "").partition(",")  # a list is for nested regions
+        if given.isdecimal() and int(given) > 0:
+            return int(given)
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not (given.isdecimal() and int(given) > 0):
         raise SettingError(f"The environment variable {THREADS} was {given!r}; it is a whole number from 1 up.")
@@ -142,14 +170,24 @@ class NativeEngine:
     ) -> tuple[Numbers, Numbers, int, float]:
         """Visit the rows in `order`, moving the weights after each row or mini-batch."""
         w, memory = np.array(w, order="C"), np.array(memory, order="C")
-        rule = update.rule
-        settings = [float(getattr(rule, setting.name)) for setting in fields(rule)]  # type: ignore[arg-type]
-        hyper = tuple([*settings, 0.0, 0.0, 0.0][:3])
         count, total = kernels().epoch(
             *self._formulas, w, memory, count, *_packed(*rows), np.ascontiguousarray(order, dtype=np.int64),
-            update.batch_size, _RULE_CODES[rule.name], hyper, update.rate, update.l2,
+            update.batch_size, *_rule(update.rule), update.rate, update.l2,
         )  # fmt: skip
         return w, memory, count, total
+
+    def in_place(self, w: Numbers, memory: Numbers, rule: Rule, l2: float) -> Visit:
+        """Return a function of contiguous X and T, of updates and rate, that moves w and memory in place."""
+        epoch, (sizes, codes, loss, parameter, fused) = kernels().epoch, self._formulas
+        code, hyper = _rule(rule)
+
+        def visit(X: Numbers, T: Numbers, count: int, rate: float) -> tuple[int, float]:
+            found: tuple[int, float] = epoch(
+                sizes, codes, loss, parameter, fused, w, memory, count, X, T, None, None, 1, code, hyper, rate, l2
+            )
+            return found
+
+        return visit
 
     def predict(self, w: Numbers, X: Numbers) -> Numbers:
         """Return the outputs (n, n_out)."""
@@ -160,6 +198,12 @@ class NativeEngine:
     def working(self) -> AbstractContextManager[object]:
         """Return a context for a run: the kernels need none."""
         return nullcontext()
+
+
+def _rule(rule: Rule) -> tuple[int, tuple[float, ...]]:
+    """Return a rule's number, and its settings filled up to the three that the kernels take."""
+    settings = [float(getattr(rule, setting.name)) for setting in fields(rule)]  # type: ignore[arg-type]
+    return _RULE_CODES[rule.name], tuple([*settings, 0.0, 0.0, 0.0][:3])
 
 
 def _packed(*arrays: Numbers | None) -> list[Numbers | None]:

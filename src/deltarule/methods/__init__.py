@@ -1,7 +1,8 @@
 """Methods: ways to choose the next w.
 
 A method is frozen hyper-parameters and two functions. It knows no networks, no data and no array library; it uses
-the objective's functions and the operators ``+ - * @``. It never prints, stops or catches: stop rules are the user's.
+the objective's functions, the operators ``+ - * @`` and what every array library has. It never prints, stops or
+catches: stop rules are the user's.
 """
 
 from collections.abc import Sequence
@@ -9,13 +10,20 @@ from typing import Any, Protocol
 
 from deltarule.errors import SettingError, unknown
 from deltarule.methods import line_search, rules, schedules
+from deltarule.methods.bayesian_regularization import BayesianRegularization
 from deltarule.methods.conjugate_gradient import ConjugateGradient
 from deltarule.methods.gradient_descent import GradientDescent
+from deltarule.methods.lbfgs import LBFGS
+from deltarule.methods.levenberg_marquardt import LevenbergMarquardt
+from deltarule.methods.newton_cg import NewtonCG
 from deltarule.methods.online import Online
+from deltarule.methods.rprop import Rprop
+from deltarule.methods.scaled_conjugate_gradient import ScaledConjugateGradient
 from deltarule.special import Array
 
 __all__ = [
-    "ALIASES", "METHODS", "ConjugateGradient", "GradientDescent", "Method", "Online", "State",
+    "ALIASES", "LBFGS", "METHODS", "BayesianRegularization", "ConjugateGradient", "GradientDescent",
+    "LevenbergMarquardt", "Method", "NewtonCG", "Online", "Rprop", "ScaledConjugateGradient", "State",
     "check_needs", "get", "line_search", "rules", "schedules",
 ]  # fmt: skip
 
@@ -61,7 +69,10 @@ class Method(Protocol):
         ...
 
 
-METHODS: dict[str, Any] = {row.name: row for row in (Online, GradientDescent, ConjugateGradient)}
+METHODS: dict[str, Any] = {row.name: row for row in (
+    Online, GradientDescent, ConjugateGradient, Rprop, ScaledConjugateGradient, LBFGS, LevenbergMarquardt,
+    BayesianRegularization, NewtonCG,
+)}  # fmt: skip
 """All methods by name."""
 
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -77,25 +88,36 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "traingdm": ("gradient_descent", {"momentum": 0.9}),
     "traingda": ("gradient_descent", {"adaptive": True}),
     "traingdx": ("gradient_descent", {"adaptive": True, "momentum": 0.9}),
+    "trainrp": ("rprop", {"variant": "rprop-"}),
+    "resilient": ("rprop", {}),
+    "irprop+": ("rprop", {"variant": "irprop+"}),
+    "irprop-": ("rprop", {"variant": "irprop-"}),
+    "rprop+": ("rprop", {"variant": "rprop+"}),
+    "rprop-": ("rprop", {"variant": "rprop-"}),
     "cg": ("conjugate_gradient", {}),
+    "traincgb": ("conjugate_gradient", {"beta": "powell_beale"}),
     "traincgp": ("conjugate_gradient", {"beta": "polak_ribiere"}),
     "traincgf": ("conjugate_gradient", {"beta": "fletcher_reeves"}),
+    "scg": ("scaled_conjugate_gradient", {}),
+    "trainscg": ("scaled_conjugate_gradient", {}),
+    "l-bfgs": ("lbfgs", {}),
+    "bfgs": ("lbfgs", {"memory": 50}),
+    "trainbfg": ("lbfgs", {"memory": 50}),
+    "trainoss": ("lbfgs", {"memory": 1}),
+    "lm": ("levenberg_marquardt", {}),
+    "trainlm": ("levenberg_marquardt", {"damping": "matlab", "scaling": "identity", "projection": False}),
+    "levenberg-marquardt": ("levenberg_marquardt", {}),
+    "trainbr": ("bayesian_regularization", {}),
+    "hessian_free": ("newton_cg", {}),
+    "hf": ("newton_cg", {}),
 }
 """Other common names, MATLAB's among them, with the settings they stand for."""
 
 
 NEAREST: dict[str, str] = {
-    "trainlm": "conjugate_gradient",
-    "trainbr": "conjugate_gradient",
-    "trainbfg": "conjugate_gradient",
-    "trainoss": "conjugate_gradient",
-    "trainscg": "conjugate_gradient",
-    "traincgb": "traincgp",
-    "trainrp": "traingdx",
     "trainb": "gradient_descent",
     "trainc": "online",
     "trainr": "online",
-    "lbfgs": "conjugate_gradient",
 }
 """Names of other packages' methods that are not here, and what is nearest."""
 

@@ -74,10 +74,9 @@ class StrongWolfe:
         if not isinstance(self.max_trials, Integral) or self.max_trials < 1:
             raise SettingError(f"max_trials was {self.max_trials!r}; it is a whole number from 1 up.")
 
-    def __call__(self, objective: Any, w: Array, loss: float, grad: Array, direction: Array, first: float) -> Found:
-        """Search from w along a descent direction, trying the step `first` first."""
-        start = Point(0.0, w, loss, grad, float(grad @ direction))
-        low: Point = start
+    def __call__(self, objective: Any, w: Array, loss: float, slope: float, direction: Array, first: float) -> Found:
+        """Search from w along a direction of slope φ′(0) < 0, trying the step `first` first."""
+        start = low = Point(0.0, w, loss, None, slope)
         high: Point | None = None
         barrier, step = float("inf"), first
         for _ in range(self.max_trials):
@@ -95,7 +94,8 @@ class StrongWolfe:
             else:
                 low, high = trial, _other_end(low, high, trial)
             step = _further(before, low, barrier) if high is None else _inside(low, high)
-        return Found(low if low.step > 0 else None, False)
+        moved = low.loss < start.loss or low.slope != start.slope  # or else the step is below the rounding of w
+        return Found(low if moved else None, False)
 
     def _descends(self, start: Point, trial: Point) -> bool:
         asked = -self.c1 * trial.step * start.slope
@@ -110,7 +110,7 @@ def _evaluate(objective: Any, start: Point, direction: Array, step: float) -> Po
     w = start.w + step * direction
     loss, grad = objective.value_grad(w)
     slope = float(grad @ direction)
-    if not all(isfinite(value) for value in (loss, slope, float(grad @ grad), float(w @ w))):
+    if not isfinite(loss + slope + float(grad @ grad) + float(w @ w)):
         return None
     return Point(step, w, float(loss), grad, slope)
 

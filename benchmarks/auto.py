@@ -1,0 +1,175 @@
+"""`method="auto"` on Proben1 against peers tuned on the validation part: test errors and seconds.
+
+    python benchmarks/auto.py FOLDER [problem ...] [--seeds 10] [--peers]
+
+One hidden layer of 16 tanh neurons, the given training, validation and test parts, classification. Of each peer the
+setting with the smallest validation error is taken, its seconds are those of all its settings.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+from statistics import mean, stdev
+from time import perf_counter
+
+import numpy as np
+from method_peers import nnet
+from proben1 import read
+from sidebyside import machine, table, versions
+
+import deltarule as dr
+
+NAMES = ("cancer1", "card1", "diabetes1", "thyroid1")
+PARTS = ("train", "validation", "test")
+
+
+def auto(parts, seed: int) -> float:
+    """Return the test error in percent of the default, told the hidden layer and the parts."""
+    X = np.concatenate([part[0] for part in parts])
+    columns = {f"x{i}": X[:, i] for i in range(X.shape[1])}
+    columns["class"] = np.array([f"c{k}" for k in np.concatenate([part[1] for part in parts]).argmax(axis=1)])
+    columns["part"] = np.repeat(PARTS, [len(part[0]) for part in parts])
+    model = dr.fit(columns, "class", method="auto", hidden=(16,), split_by="column:part", seed=seed)
+    return 100 * (1 - model.training.scores["test"]["accuracy"])
+
+
+def _tuned(settings, parts, fit) -> float:
+    """Return the test error of the setting with the smallest validation error."""
+    _, (X, T), (X_test, T_test) = parts
+    found = []
+    for setting in settings:
+        predict = fit(setting)
+        found.append((np.mean(predict(X) != T.argmax(axis=1)), 100 * np.mean(predict(X_test) != T_test.argmax(axis=1))))
+    return float(min(found)[1])
+
+
+def _scaled(parts):
+    centre, spread = parts[0][0].mean(axis=0), parts[0][0].std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    return [((X - centre) / spread, T) for X, T in parts]
+
+
+def sklearn_lbfgs(parts, seed: int) -> float:
+    """scikit-learn's lbfgs over four penalties."""
+    from sklearn.neural_network import MLPClassifier
+
+    parts = _scaled(parts)
+
+    def fit(alpha):
+        made = MLPClassifier((16,), "tanh", solver="lbfgs", alpha=alpha, max_iter=500, random_state=seed)
+        return made.fit(parts[0][0], parts[0][1].argmax(axis=1)).predict
+
+    return _tuned((0.01, 0.1, 1.0, 10.0), parts, fit)
+
+
+def sklearn_adam(parts, seed: int) -> float:
+    """scikit-learn's Adam over three penalties."""
+    from sklearn.neural_network import MLPClassifier
+
+    parts = _scaled(parts)
+
+    def fit(alpha):
+        made = MLPClassifier((16,), "tanh", alpha=alpha, max_iter=200, random_state=seed)
+        return made.fit(parts[0][0], parts[0][1].argmax(axis=1)).predict
+
+    return _tuned((1e-4, 0.01, 1.0), parts, fit)
+
+
+def torch_adam(parts, seed: int) -> float:
+    """PyTorch's Adam in mini-batches of 32, stopped by the validation loss, over two rates."""
+    import torch
+
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    parts = [(torch.tensor(X), torch.tensor(T.argmax(axis=1))) for X, T in _scaled(parts)]
+    (X, t), (X_held, t_held), _ = parts
+
+    def fit(rate):
+        model = torch.nn.Sequential(
+            torch.nn.Linear(X.shape[1], 16), torch.nn.Tanh(), torch.nn.Linear(16, int(t.max()) + 1)
+        ).double()
+        method = torch.optim.Adam(model.parameters(), lr=rate)
+        best, kept, fails = float("inf"), None, 0
+        for _ in range(200):
+            for rows in torch.randperm(len(X)).split(32):
+                method.zero_grad()
+                torch.nn.functional.cross_entropy(model(X[rows]), t[rows]).backward()
+                method.step()
+            with torch.no_grad():
+                loss = float(torch.nn.functional.cross_entropy(model(X_held), t_held))
+            fails += 1
+            if loss < best:
+                best, kept, fails = loss, {k: v.clone() for k, v in model.state_dict().items()}, 0
+            if fails == 20:
+                break
+        model.load_state_dict(kept)
+        return lambda A: model(torch.as_tensor(A)).argmax(dim=1).numpy()
+
+    numpy_parts = [(X.numpy(), np.eye(int(t.max()) + 1)[t.numpy()]) for X, t in parts]
+    return _tuned((1e-3, 1e-2), numpy_parts, fit)
+
+
+def r_nnet(parts, seed: int) -> float | None:
+    """R's nnet over three decays."""
+    (X, T), (X_held, T_held), (X_test, T_test) = _scaled(parts)
+    found = nnet(
+        f"""
+        for (decay in c(0.01, 0.1, 1)) {{
+          set.seed({seed})
+          m <- nnet(x, t, size=16, softmax=TRUE, decay=decay, maxit=300, trace=FALSE, MaxNWts=100000)
+          wrong <- function(x, t) mean(max.col(predict(m, x)) != max.col(t))
+          cat(wrong(held, theld), wrong(test, ttest), "\\n")
+        }}""",
+        x=X, t=T, held=X_held, theld=T_held, test=X_test, ttest=T_test,
+    )  # fmt: skip
+    return None if found is None else 100 * min(np.array(found).reshape(3, 2).tolist())[1]
+
+
+PEERS = {
+    "scikit-learn lbfgs, four penalties": sklearn_lbfgs,
+    "scikit-learn Adam, three penalties": sklearn_adam,
+    "PyTorch Adam, two rates, validation stopping": torch_adam,
+    "R nnet, three decays": r_nnet,
+}
+
+
+def report(folder: Path, names, seeds: int, peers: bool) -> str:
+    """Return the table."""
+    ways = {'method="auto"': auto} | (PEERS if peers else {})
+    problems = {name: read(folder / f"{name}.dt") for name in names}
+    auto(problems[names[0]], 0)  # imports are not counted
+    rows = []
+    for title, way in ways.items():
+        cells, means, spent = [], [], 0.0
+        for parts in problems.values():
+            begin = perf_counter()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                errors = [way(parts, seed) for seed in range(seeds)]
+            seconds = perf_counter() - begin
+            if None in errors:
+                break
+            spent += seconds
+            means.append(mean(errors))
+            cells.append(f"{mean(errors):.2f} ± {stdev(errors) if seeds > 1 else 0:.2f} ({seconds / seeds:.2f} s)")
+        else:
+            rows.append([title, *cells, f"{mean(means):.2f}", f"{spent / seeds:.2f} s"])
+            print(title, cells, flush=True, file=__import__("sys").stderr)
+    header = ["test error in % (seconds)", *names, "mean", "seconds together"]
+    return "## The default on Proben1\n\n" + f"16 tanh neurons, {seeds} seeds.\n\n" + table(header, rows)
+
+
+def main() -> None:
+    """Read the arguments and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the .dt files are")
+    parser.add_argument("problems", nargs="*", help="the four unless named")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--peers", action="store_true", help="run the peers too")
+    given = parser.parse_args()
+    print(machine() + "; " + versions("deltarule", "numpy", "scikit-learn", "torch") + "\n")
+    print(report(given.folder, given.problems or NAMES, given.seeds, given.peers))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Positive definite systems of equations, in any array library.
+
+A = L L' with L lower triangular, by LAPACK for NumPy's arrays and by the library's own linear algebra for others. What
+is factored is A with numbers added to its diagonal; a matrix that is not positive definite then gives None.
+"""
+
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from deltarule.special import Array
+
+RIDGE = 4.0
+"""What `raised_factor` adds, as a multiple of the diagonal, the matrix's size and the rounding of one operation."""
+RAISE = 100.0
+"""By how much more is added where that is not enough."""
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Return a context in which BLAS uses one thread.
+
+    Waiting for a second one costs more than it saves with the small matrices of most networks, up to milliseconds
+    where other processes want the processors; and results then do not depend on how many processors there are.
+    """
+    return _blas().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+
+
+def shifted_solve(A: Array, shift: Array | float, B: Array) -> Array | None:
+    """Return the solution of (A + diag(shift)) x = B for a vector B, or None where that is not positive definite."""
+    if isinstance(A, np.ndarray):
+        _, x, failed = _lapack("posv", A.dtype.char)(shifted(A, shift).T, B, lower=1, overwrite_a=1)
+        return None if failed else x
+    L = factor(A, shift)
+    return None if L is None else solve(L, B[:, None])[:, 0]
+
+
+def factor(A: Array, shift: Array | float = 0.0) -> Array | None:
+    """Return L, lower triangular with L L' = A + diag(shift), or None where that is not positive definite."""
+    if isinstance(A, np.ndarray):
+        L, failed = _lapack("potrf", A.dtype.char)(shifted(A, shift).T, lower=1, overwrite_a=1, clean=1)
+        return None if failed else L
+    xp = array_namespace(A)
+    try:
+        L = xp.linalg.cholesky(shifted(A, shift))
+    except (ValueError, RuntimeError):  # NumPy's LinAlgError and its likes, each library its own
+        return None
+    return L if bool(xp.all(xp.isfinite(L))) else None
+
+
+def raised_factor(A: Array, shift: Array | float = 0.0) -> Array:
+    """Return L as `factor` does, the diagonal raised by rounding, or by as little as it takes; NaN if nothing helps."""
+    eps = float(array_namespace(A).finfo(A.dtype).eps)
+    diagonal = A.diagonal() + shift
+    lift = diagonal + eps * float(diagonal.max())
+    share = RIDGE * A.shape[0] * eps
+    while share < 1:
+        L = factor(A, shift + share * lift)
+        if L is not None:
+            return L
+        share *= RAISE
+    return A + float("nan")
+
+
+def inverse(L: Array) -> Array:
+    """Return L⁻¹, lower triangular: the inverse of L L' is its transpose times it."""
+    if isinstance(L, np.ndarray):
+        return _lapack("trtri", L.dtype.char)(L, lower=1)[0]
+    return forward(L, array_namespace(L).eye(L.shape[0], dtype=L.dtype))
+
+
+def shifted(A: Array, shift: Array | float) -> Array:
+    """Return a new matrix A + diag(shift)."""
+    if isinstance(A, np.ndarray):
+        made = np.array(A, order="C")
+        made.reshape(-1)[:: len(A) + 1] += shift
+        return made
+    xp = array_namespace(A)
+    made, i = xp.asarray(A, copy=True), xp.arange(A.shape[0])
+    made[i, i] += shift
+    return made
+
+
+def solve(L: Array, B: Array) -> Array:
+    """Return the solution (p, k) of L L' X = B, for B of shape (p, k)."""
+    if isinstance(L, np.ndarray):
+        return _lapack("potrs", L.dtype.char)(L, B, lower=1)[0]
+    return array_namespace(L).linalg.solve(L.T, forward(L, B))
+
+
+def forward(L: Array, B: Array) -> Array:
+    """Return the solution (p, k) of L X = B, for B of shape (p, k)."""
+    if isinstance(L, np.ndarray):
+        return _lapack("trtrs", L.dtype.char)(L, B, lower=1)[0]
+    return array_namespace(L).linalg.solve(L, B)
+
+
+@cache
+def _blas() -> Any:
+    """Return the handle on the thread pools of all BLAS libraries, SciPy's own among them."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    _lapack("posv", "d")
+    return ThreadpoolController()
+
+
+@cache
+def _lapack(name: str, number: str) -> Any:
+    """Return a function of LAPACK for ``d`` float64 or ``f`` float32; SciPy loads when it is first needed."""
+    from scipy.linalg import lapack  # type: ignore[import-untyped]
+
+    return getattr(lapack, {"d": "d", "f": "s"}[number] + name)

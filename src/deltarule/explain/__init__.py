@@ -1,0 +1,24 @@
+"""Why did this weight move? Every factor of every step, what happens without the derivative, and what goes wrong.
+
+Here are
+
+    update        one step of any method, taken apart: factors, error signals down to the loss, the method's own terms
+    Recorder      the same in a run: ``dr.train(..., record=Recorder("hidden1[3]"))``
+    why           a table with and without the derivative, and the answer in numbered facts
+    rules         what stands in the place of f′ in the rules of `why`, for teaching
+    teach         online and batch descent by one of them
+"""
+
+from deltarule.explain import rules
+from deltarule.explain.course import teach
+from deltarule.explain.explaining import update
+from deltarule.explain.names import Names
+from deltarule.explain.recorder import Recorded, Recorder
+from deltarule.explain.step import Factors, Update
+from deltarule.explain.terms import Account, Taken, Term
+from deltarule.explain.whys import Why, why
+
+__all__ = [
+    "Account", "Factors", "Names", "Recorded", "Recorder", "Taken", "Term", "Update", "Why", "rules", "teach", "update",
+    "why",
+]  # fmt: skip

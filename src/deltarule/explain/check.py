@@ -1,0 +1,16 @@
+"""Checks: a gradient against numeric slopes, a formula against its differences, a function against known mistakes.
+
+>>> import numpy as np
+>>> from deltarule.explain import check
+>>> check.formula(np.sin, np.cos).right
+True
+"""
+
+from deltarule.explain.check_formula import FormulaCheck, PlaceCheck, formula
+from deltarule.explain.check_gradient import GradientCheck, LayerCheck, WeightCheck, gradient
+from deltarule.explain.check_rule import RuleCheck, rule
+
+__all__ = [
+    "FormulaCheck", "GradientCheck", "LayerCheck", "PlaceCheck", "RuleCheck", "WeightCheck",
+    "formula", "gradient", "rule",
+]  # fmt: skip

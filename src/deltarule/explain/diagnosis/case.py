@@ -1,0 +1,209 @@
+"""A case: what is diagnosed, and all that is measured of it, each thing once and only when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule import methods
+from deltarule.engines.array import Pass
+from deltarule.explain import health, health_rows
+from deltarule.explain.diagnosis import curvature
+from deltarule.explain.diagnosis.curvature import Spectrum, WayOut
+from deltarule.explain.health import Health
+from deltarule.explain.health_rows import Sample
+from deltarule.explain.names import Names
+from deltarule.methods import ConjugateGradient, Method
+from deltarule.network import Network
+from deltarule.objective import Objective
+from deltarule.stopping import MaxPasses, MaxSteps, Reason
+from deltarule.train import train
+
+Floats = NDArray[np.float64]
+
+PASSES = 60
+"""Passes over the rows that a clone is trained for."""
+RESTARTS = 4
+"""Fresh starts that a place is compared with."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is diagnosed.
+
+    Parameters
+    ----------
+    taken : Sample
+        The rows, the network, the loss, the penalty.
+    w : array of shape (p,)
+        Where training stands.
+    names : Names
+        Names of columns and neurons.
+    method : Method or None
+        How it was trained, where that is known.
+    losses : array
+        The objective after each step of the run, the start first; empty where it is not known.
+    reason : Reason or None
+        Why the run ended.
+    """
+
+    taken: Sample
+    w: Floats
+    names: Names
+    method: Method | None = None
+    losses: Floats = field(default_factory=lambda: np.zeros(0))
+    reason: Reason | None = None
+
+    @property
+    def objective(self) -> Objective:
+        """The objective on the rows that are looked at."""
+        return self.taken.objective
+
+    @property
+    def network(self) -> Network:
+        """Sizes and activations."""
+        return self.taken.network
+
+    @cached_property
+    def trace(self) -> Pass:
+        """What arrives in every neuron, and what it puts out."""
+        return self.taken.trace(self.w)
+
+    @cached_property
+    def row_losses(self) -> Floats:
+        """What each row loses, (n,)."""
+        return health_rows.losses_of(self.taken.loss, self.trace, self.taken.T)
+
+    @cached_property
+    def loss(self) -> float:
+        """The mean loss, without penalty."""
+        s = self.objective.rows.s
+        return float(self.row_losses.mean() if s is None else (s * self.row_losses).mean())
+
+    @cached_property
+    def baseline(self) -> float:
+        """The mean loss of the best constant outputs."""
+        return health_rows.baseline(self.objective)
+
+    @property
+    def excess(self) -> float:
+        """The loss as a share of the baseline: 1 is what a constant loses."""
+        return self.loss / self.baseline if self.baseline > 0 else inf
+
+    @cached_property
+    def value_grad(self) -> tuple[float, Floats]:
+        """The objective and its gradient at w."""
+        with np.errstate(all="ignore"):
+            value, grad = self.objective.value_grad(self.w)
+        return float(value), np.asarray(grad, dtype=float)
+
+    @property
+    def value(self) -> float:
+        """The objective at w, penalty included."""
+        return self.value_grad[0]
+
+    @property
+    def grad(self) -> Floats:
+        """The gradient at w."""
+        return self.value_grad[1]
+
+    @property
+    def finite(self) -> bool:
+        """Whether loss and gradient are finite."""
+        return isfinite(self.value) and bool(np.all(np.isfinite(self.grad)))
+
+    @cached_property
+    def health(self) -> Health:
+        """Slopes and sizes, per neuron and layer."""
+        return health.of_sample(self.taken, self.w, None, self.baseline)
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """The extreme curvatures."""
+        return curvature.of_objective(self.objective, self.w)
+
+    @cached_property
+    def way_out(self) -> WayOut:
+        """The lowest place along the direction of the smallest curvature."""
+        return curvature.walk(self.objective, self.w, self.spectrum.direction)
+
+    @cached_property
+    def continued(self) -> float:
+        """The objective after `PASSES` more passes of conjugate gradients from w."""
+        return descend(self.objective, self.w)
+
+    @cached_property
+    def escaped(self) -> float:
+        """The same from the end of the walk along the way out."""
+        return descend(self.objective, self.way_out.w)
+
+    @cached_property
+    def restarted(self) -> tuple[float, ...]:
+        """The objective after twice as many passes of conjugate gradients from each of some fresh starts."""
+        starts = [self.network.initial_weights(seed, input_ranges=self.ranges) for seed in range(RESTARTS)]
+        return tuple(descend(self.objective, w, 2 * PASSES) for w in starts)
+
+    @cached_property
+    def learnable(self) -> float:
+        """The smallest share of the baseline that a fresh network with one hidden layer loses: what inputs tell."""
+        hidden = max(self.network.sizes[1:-1], default=8)
+        network = Network((self.network.n_in, hidden, self.network.n_out), ("tanh", self.network.activations[-1]))
+        X = standardised(self.taken.X)
+        fresh = Objective(network, self.taken.loss, X, self.taken.T, self.objective.rows.s)
+        found = [descend(fresh, network.initial_weights(seed)) for seed in range(2)]
+        return min(found) / self.baseline if self.baseline > 0 else inf
+
+    @property
+    def ranges(self) -> Floats:
+        """Smallest and largest value of each input, (n_in, 2)."""
+        return np.column_stack([self.taken.X.min(axis=0), self.taken.X.max(axis=0)])
+
+    def trained(self, method: Method | None, passes: float, w: Floats | None = None) -> float:
+        """Return the objective after some passes of a method from w: inf where it becomes non-finite."""
+        return descend(self.objective, self.w if w is None else w, passes, method)
+
+
+def descend(objective: Objective, w: Floats, passes: float = PASSES, method: Method | None = None) -> float:
+    """Return the objective after some passes of a method: inf where that is not finite."""
+    result = train(objective, w, method or ConjugateGradient(), [MaxPasses(passes), MaxSteps(2000)])
+    if result.reason is Reason.NON_FINITE:
+        return inf
+    with np.errstate(all="ignore"):
+        value = float(objective.value(result.w))
+    return value if isfinite(value) else inf
+
+
+def standardised(X: Floats) -> Floats:
+    """Return columns with median 0 and the spread of their middle nine tenths 1, cut off at ten times that."""
+    low, middle, high = np.quantile(X, (0.05, 0.5, 0.95), axis=0)
+    spread = np.where(high > low, high - low, np.maximum(X.std(axis=0), 1e-300)) / 3
+    return np.clip((X - middle) / spread, -10.0, 10.0)
+
+
+def with_rate(method: Any, factor: float) -> Method | None:
+    """Return a method with its learning rate multiplied, or None if it has none to multiply."""
+    schedule = getattr(method, "schedule", None)
+    if schedule is not None and hasattr(schedule, "rate"):
+        return replace(method, learning_rate=replace(schedule, rate=factor * schedule.rate))
+    if isinstance(method, methods.GradientDescent) and not method.adaptive:
+        return replace(method, learning_rate=factor * method.learning_rate)
+    return None
+
+
+def rate_of(method: Any) -> float:
+    """Return the first learning rate of a method; NaN if it has none."""
+    schedule = getattr(method, "schedule", None)
+    if schedule is not None:
+        return float(schedule.at(0.0))
+    return float(method.learning_rate) if isinstance(method, methods.GradientDescent) else float("nan")
+
+
+def numbers(values: Sequence[Any]) -> Floats:
+    """Return the losses of a history, or of a plain list of them."""
+    return np.array([float(getattr(value, "loss", value)) for value in values])

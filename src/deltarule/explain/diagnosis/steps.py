@@ -1,0 +1,145 @@
+"""Trouble with the steps: too long, too short, or too few of them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from math import inf, isfinite
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule.explain.diagnosis import curvature
+from deltarule.explain.diagnosis.case import Case, rate_of, with_rate
+from deltarule.explain.diagnosis.finding import Finding, Measurement
+from deltarule.stopping import Reason
+from deltarule.train import steps
+
+Floats = NDArray[np.float64]
+
+RACE = 30.0
+"""Passes for which learning rates are raced."""
+SHORTER, LONGER = (0.1, 0.01), (10.0, 100.0, 1000.0)
+"""Factors on the learning rate that are tried."""
+UPHILL = 0.2
+"""Share of the steps of a run that went uphill by more than `RISE`."""
+RISE = 0.02
+FAILS = 0.8
+"""Share of the loss that a shorter step must leave at most, where the given one leaves more."""
+TOO_SHORT = 10.0
+"""How many times longer the step could be before the curvature along it turns it uphill."""
+GAINS = 0.1
+"""Share of the loss that a longer step must take away."""
+FASTER = 4.0
+"""How many times more a longer step takes away."""
+UNFINISHED = 0.3
+"""Share of the loss that as many steps again would take away."""
+MOST_STEPS = 200
+
+
+class Along(NamedTuple):
+    """A step: its length, the slope of the objective along it, its curvature, and where along it the minimum lies.
+
+    `best` is in units of the step: below ½ the step leads higher than it began.
+    """
+
+    length: float
+    slope: float
+    bend: float
+    best: float
+
+
+def along(case: Case) -> Along | None:
+    """Measure the curvature along the next step of the method; None where it makes none."""
+    if case.method is None:
+        return None
+    with np.errstate(all="ignore"):
+        *_, state = islice(steps(case.objective, case.w, case.method), 2)
+    step = np.asarray(state.w, dtype=float) - case.w
+    if not np.all(np.isfinite(step)) or not np.any(step):
+        return None
+    slope, bend = float(case.grad @ step), float(step @ curvature.hessian_product(case.objective, case.w, step))
+    best = -slope / bend if bend > 0 else inf
+    return Along(float(np.linalg.norm(step)), slope, bend, best if slope < 0 else 0.0)
+
+
+def rate_large(case: Case) -> Finding | None:
+    """Find steps that overshoot: the run went uphill again and again, or a shorter step gets on where this does not."""
+    rate = rate_of(case.method)
+    if case.method is None or not isfinite(rate) or with_rate(case.method, 1.0) is None:
+        return None
+    share = uphill(case.losses)
+    step = along(case)
+    here, shorter = case.trained(case.method, RACE), [_raced(case, factor) for factor in SHORTER]
+    reached = min(shorter)
+    gains = reached < FAILS * min(here, case.value)
+    overshoots = step is not None and 0 < step.best < 0.5
+    if not (share >= UPHILL or (gains and (overshoots or not here < case.value))):
+        return None
+    factor = SHORTER[int(np.argmin(shorter))]
+    evidence = [Measurement("learning rate", rate)]
+    if share >= UPHILL:
+        evidence.append(Measurement("share of steps that went uphill", share, UPHILL))
+    if gains:
+        left = reached / min(here, case.value)
+        evidence.append(Measurement(f"loss with {factor:g} of the rate / without", left, FAILS, above=False))
+    if overshoots and step is not None:
+        evidence.append(Measurement("minimum along the step, in steps", step.best, 0.5, above=False))
+    return Finding(
+        "rate_large", "The steps are too long: they lead across the valley and up the other side.", (),
+        tuple(evidence), f"Start again with a learning rate of {factor * rate:g}, or use a method with a line search.",
+    )  # fmt: skip
+
+
+def uphill(losses: Floats) -> float:
+    """Return the share of steps that went uphill by more than a small share, of a run of five steps at least."""
+    if len(losses) < 6:
+        return 0.0
+    before, after = losses[:-1], losses[1:]
+    return float(np.mean(~(after <= before + RISE * np.abs(before))))
+
+
+def rate_small(case: Case) -> Finding | None:
+    """Find steps that could be ten times longer, and get on much faster then."""
+    rate, step = rate_of(case.method), along(case)
+    if not isfinite(rate) or step is None or step.best < TOO_SHORT:
+        return None
+    here = case.value - case.trained(case.method, RACE)
+    raced = {factor: case.value - _raced(case, factor) for factor in LONGER}
+    factor = max(raced, key=lambda key: raced[key])
+    gain = raced[factor] / case.value if case.value > 0 else 0.0
+    if gain < GAINS or raced[factor] < FASTER * max(here, 0.0):
+        return None
+    evidence = (
+        Measurement("learning rate", rate),
+        Measurement("minimum along the step, in steps", step.best, TOO_SHORT),
+        Measurement(f"share of the loss that {RACE:g} passes at {factor:g} times the rate take", gain, GAINS),
+        Measurement(f"share that {RACE:g} passes take as it is", max(here, 0.0) / case.value),
+    )
+    return Finding(
+        "rate_small", "The steps are too short for the surface.", (), evidence,
+        f"Use a learning rate of about {factor * rate:g}, or a method that finds its own, such as conjugate_gradient.",
+    )  # fmt: skip
+
+
+def _raced(case: Case, factor: float) -> float:
+    method = with_rate(case.method, factor)
+    return inf if method is None else case.trained(method, RACE)
+
+
+def unfinished(case: Case) -> Finding | None:
+    """Find runs that ended while the loss was still falling fast."""
+    if case.reason in (Reason.VALIDATION, Reason.GOAL):
+        return None
+    count = float(min(MOST_STEPS, max(20, len(case.losses))))
+    left = case.trained(case.method, count) / case.value if case.value > 0 else 1.0
+    if left > 1 - UNFINISHED:
+        return None
+    return Finding(
+        "unfinished", "The loss is still falling: training ended too early.", (),
+        (
+            Measurement(f"share of the loss that {count:g} more passes take", 1 - left, UNFINISHED),
+            Measurement("length of the gradient", float(np.linalg.norm(case.grad))),
+        ),
+        "Train on: more steps, or conjugate_gradient or levenberg_marquardt, which need fewer.",
+    )  # fmt: skip

@@ -1,0 +1,131 @@
+"""L-BFGS: quasi-Newton steps from the last few changes of the weights and of the gradient (Nocedal 1980).
+
+    d ← −H g          w ← w + a d, the step a from a strong-Wolfe line search that tries 1 first
+
+Each step leaves a pair, s = change of w and y = change of g, scaled here so that s·y = 1; m pairs are kept. From γ I
+with γ = s·y / y·y of the newest, the BFGS update makes of them (Nocedal and Wright 2006, equations 7.19 and 7.20)
+
+    H = γ Vᵀ V + Σ a aᵀ          V = V₁ V₂ … Vₘ,  Vᵢ = I − yᵢ sᵢᵀ          aᵢ = Vₘᵀ … Vᵢ₊₁ᵀ sᵢ
+
+oldest pair first. A new pair takes every earlier a through its V, a ← a − (a·y) s, and adds a = s. As V = I − Σ y aᵀ,
+the two loops of their algorithm 7.4 are four products with the matrices whose rows are the a and the y:
+
+    α = A g          q = g − Yᵀ α          H g = γ q + Aᵀ (α − γ Y q)
+
+A pair along which the slope hardly rises is left out, for H would not stay positive definite. Where a search finds
+nothing, the pairs are forgotten and the next one goes along −g. With memory 1 it is the one-step secant method (Battiti
+1992), MATLAB's ``trainoss``; ``trainbfg`` keeps so many that nothing of note is forgotten.
+"""
+
+from dataclasses import dataclass, field
+from math import sqrt
+from numbers import Integral
+from typing import Any, NamedTuple
+
+from array_api_compat import array_namespace, device
+
+from deltarule.errors import SettingError
+from deltarule.methods.line_search import Point, StrongWolfe
+from deltarule.special import Array
+
+FLAT = 1e-6
+"""A pair is left out where the slope along the search has risen by less than this share of itself."""
+
+
+class LBFGSState(NamedTuple):
+    """A point of L-BFGS.
+
+    `A` and `Y` (memory, p) are the pairs as the module describes them, oldest first, rows of 0 where there is none;
+    `gamma` is γ, `skipped` how many pairs were left out. `restart` says why the next search goes along −g, "" where it
+    does not; `step_length`, `slope` and `wolfe` tell of the search that led here.
+    """
+
+    w: Array
+    loss: float
+    grad: Array
+    stuck: str
+    A: Array
+    Y: Array
+    gamma: float
+    skipped: int
+    restart: str
+    step_length: float
+    slope: float
+    wolfe: bool
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Quasi-Newton steps from the last few pairs of changes.
+
+    Parameters
+    ----------
+    memory : int
+        m, the number of pairs kept, 2 m p numbers. Twenty need half the passes of the usual ten from a
+        1-5-1 network to a mean squared error of 1e-6 on a sine, and as many as ten to a coarse one.
+    search : StrongWolfe
+        The line search.
+    projection : bool
+        Whether the last layer's weights are solved for where that is possible (`deltarule.projection`).
+
+    Raises
+    ------
+    SettingError
+        If a value is out of range.
+    """
+
+    memory: int = 20
+    search: StrongWolfe = field(default=StrongWolfe(c2=0.9))
+    projection: bool = False
+
+    name = "lbfgs"
+    needs = ("value_grad",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.projection, bool):
+            raise SettingError(f"projection was {self.projection!r}; it is True or False.")
+        if not isinstance(self.memory, Integral) or self.memory < 1:
+            raise SettingError(f"memory was {self.memory!r}; it is a whole number from 1 up.")
+        if not callable(self.search):
+            raise SettingError(f"search was {self.search!r}; it is a line search such as StrongWolfe().")
+
+    def start(self, objective: Any, w: Array) -> LBFGSState:
+        """Return the state at w."""
+        loss, grad = objective.value_grad(w)
+        none = array_namespace(w).zeros((int(self.memory), w.shape[0]), dtype=w.dtype, device=device(w))
+        return LBFGSState(w, float(loss), grad, "", none, none, 1.0, 0, "start", 0.0, 0.0, True)
+
+    def step(self, objective: Any, s: LBFGSState) -> LBFGSState:
+        """Return the state after a search along −H g, or if that is in vain, with the pairs forgotten."""
+        direction = -s.grad if s.restart else _direction(s)
+        slope = float(s.grad @ direction)
+        if slope == 0:
+            return s._replace(stuck="the gradient is zero")
+        first = min(1.0, 1 / sqrt(-slope)) if s.restart else 1.0
+        point, wolfe = self.search(objective, s.w, s.loss, slope, direction, first)
+        if point is None and s.restart:
+            return s._replace(stuck="the line search found no lower point along the negative gradient")
+        if point is None:
+            return s._replace(A=0 * s.A, Y=0 * s.Y, restart="the search found nothing", step_length=0.0)
+        return _with_pair(s, point, direction, slope, wolfe)
+
+
+def _direction(s: LBFGSState) -> Array:
+    """Return −H g."""
+    a = s.A @ s.grad
+    q = s.grad - a @ s.Y
+    return (s.gamma * (s.Y @ q) - a) @ s.A - s.gamma * q
+
+
+def _with_pair(s: LBFGSState, point: Point, direction: Array, slope: float, wolfe: bool) -> LBFGSState:
+    """Return the state at a point, with the pair of changes that led there in place of the oldest."""
+    A, Y, gamma, skipped, restart = s.A, s.Y, s.gamma, s.skipped + 1, s.restart
+    rise = point.slope - slope
+    if rise > FLAT * -slope:
+        scale = 1 / sqrt(point.step * rise)
+        step, change = (scale * point.step) * direction, scale * (point.grad - s.grad)
+        xp, kept = array_namespace(s.w), A[1:]
+        A = xp.concat((kept - (kept @ change)[:, None] * step, step[None]))
+        Y = xp.concat((Y[1:], change[None]))
+        gamma, skipped, restart = 1 / float(change @ change), s.skipped, ""
+    return LBFGSState(point.w, point.loss, point.grad, "", A, Y, gamma, skipped, restart, point.step, slope, wolfe)

@@ -1,0 +1,191 @@
+"""Variable projection: the outputs' weights are always the best ones, and only the hidden weights are searched.
+
+With squared error and identity outputs the loss is a linear least-squares problem in the last layer's weights b: for
+any hidden weights a the best b(a) is the solution of
+
+    M b = Y' T / n          M = Y' Y / n + l2          Y the last hidden outputs and a column of ones
+
+and what is left to make small is φ(a) = objective(a, b(a)), with ∇φ = ∂objective/∂a at b(a) (Golub and Pereyra 1973).
+Its Gauss-Newton matrix in Kaufman's form (1975) is that of the objective with b eliminated,
+
+    S = H_aa − H_ab H_bb⁻¹ H_ba .
+
+Collinear hidden units make M singular: a little is added to its diagonal, and what that costs in accuracy is won back
+by one step of iterative refinement, whose residual is computed from the rows.
+
+Everything works on the whole w, so that the states of methods look the same with and without projection.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import is_dataclass, replace
+from typing import Any, NamedTuple
+
+from array_api_compat import array_namespace
+
+from deltarule import cholesky
+from deltarule.activations import ACTIVATIONS
+from deltarule.engines import Engine, Rows, choose
+from deltarule.losses import LOSSES
+from deltarule.network import Network
+from deltarule.special import Array
+
+KEPT = 4
+"""How many of the last solutions are remembered: a trial and the point it started from, each given and settled."""
+BLOCK_NUMBERS = 2**22
+"""At most about how many hidden outputs exist at once: 32 MiB in float64."""
+
+
+def of(objective: Any) -> Any:
+    """Return the objective with its outputs' weights projected out where that is possible, or the objective itself."""
+    network, loss = getattr(objective, "network", None), getattr(objective, "loss", None)
+    if network is None or loss is None or callable(getattr(objective, "settled", None)):
+        return objective
+    linear = network.activations[-1] is ACTIVATIONS["identity"] and loss == LOSSES["squared_error"]
+    return Projected(objective) if linear and network.depth > 1 else objective
+
+
+class Settled(NamedTuple):
+    """Weights as they were given, the same with the best last layer, and the Cholesky factor of M."""
+
+    given: Array
+    w: Array
+    factor: Array
+
+
+class Projected:
+    """An objective in the hidden weights alone: the last layer's part of w is ignored and solved for.
+
+    What is not defined here is the objective's own.
+
+    Parameters
+    ----------
+    objective : Objective
+        One with squared error, identity outputs and a hidden layer.
+
+    Attributes
+    ----------
+    solving_passes : float
+        Passes in which last layers were solved for, besides those that the functions below are.
+    """
+
+    def __init__(self, objective: Any) -> None:
+        self.objective = objective
+        network, engine, rows = objective.network, objective.engine, objective.rows
+        *_, width, n_out = network.sizes
+        self._xp = array_namespace(rows.X)
+        self._first, self._width = network.spans[-1][0], width
+        self._n_out = n_out
+        zero = 0 * rows.X[0, 0]
+        self._nothing = self._xp.stack([zero] * (width + 1) * n_out)
+        self._penalty = self._xp.stack([zero + objective.l2] * width + [zero])
+        self._hidden = _like(engine, Network(network.sizes[:-1], network.activations[:-1]), rows.X)
+        self._outputs = _like(engine, Network((width, n_out), "identity"), rows.X)
+        self._output = _like(engine, Network((width, 1), "identity"), rows.X)
+        self._size = max(1, BLOCK_NUMBERS // width)
+        self._recent: tuple[Settled, ...] = ()
+        self.solving_passes = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.objective, name)
+
+    def working(self) -> AbstractContextManager[object]:
+        """Return a context for a run of many calls."""
+        stack = ExitStack()
+        stack.enter_context(self.objective.working())
+        stack.enter_context(cholesky.one_thread())
+        return stack
+
+    def value(self, w: Array) -> float:
+        """Return φ: the objective at w with the best last layer."""
+        return float(self.objective.value(self.settled(w)))
+
+    def value_grad(self, w: Array) -> tuple[float, Array]:
+        """Return φ and its gradient (p,), 0 for the last layer."""
+        value, grad = self.objective.value_grad(self.settled(w))
+        grad[self._first :] = 0
+        return value, grad
+
+    def gauss_newton(self, w: Array) -> tuple[float, Array, Array]:
+        """Return φ, its gradient (p,), and Kaufman's matrix (p, p): S, and H_bb for the last layer."""
+        settled, first = self._settle(w), self._first
+        value, grad, H = self.objective.gauss_newton(settled.w)
+        grad[first:] = 0
+        V = cholesky.forward(settled.factor, self._columns(H[first:, :first]))
+        V = self._xp.reshape(V, (-1, first))
+        H[:first, :first] -= V.T @ V
+        H[:first, first:] = 0
+        H[first:, :first] = 0
+        return value, grad, H
+
+    def settled(self, w: Array) -> Array:
+        """Return w with the best last layer: a function of its hidden part alone, to the bit."""
+        return self._settle(w).w
+
+    def _settle(self, w: Array) -> Settled:
+        for known in self._recent:
+            if w is known.given or w is known.w:
+                return known
+        made = self._solved(w)
+        self._recent = (made, *self._recent[: KEPT - 1])
+        return made
+
+    def _solved(self, given: Array) -> Settled:
+        """Solve the normal equations from b = 0, then once more for the gradient that is left.
+
+        Counted as a pass: the rows go through the hidden layers once.
+        """
+        self.solving_passes += 1.0
+        w = self._xp.asarray(given, dtype=self.objective.rows.X.dtype, copy=True)
+        a, b = w[: self._first], w[self._first :]
+        b[:] = 0
+        kept = list(self._blocks(a)) if self.objective.n_rows <= self._size else None
+        M, grad = self._normal_equations(kept or self._blocks(a))
+        L = cholesky.raised_factor(M, self._penalty)
+        b -= self._solution(L, grad)
+        b -= self._solution(L, self._gradient(kept or self._blocks(a), b))
+        return Settled(given, w, L)
+
+    def _blocks(self, a: Array) -> Iterator[Rows]:
+        """Yield the rows as the last layer sees them, in blocks with borders that depend on the network alone."""
+        for start in range(0, self.objective.n_rows, self._size):
+            X, T, s = (None if A is None else A[start : start + self._size, ...] for A in self.objective.rows)
+            yield Rows(self._hidden.predict(a, X), T, s)
+
+    def _normal_equations(self, blocks: Iterable[Rows]) -> tuple[Array, Array]:
+        """Return M, which all outputs share, without its penalty, and the gradient at b = 0."""
+        M, grad = 0.0, 0.0
+        for block in blocks:
+            first = block if self._n_out == 1 else block._replace(T=block.T[:, :1])
+            _, one, H = self._output.gauss_newton(self._nothing[: self._width + 1], first)
+            M = M + H
+            grad = grad + (one if self._n_out == 1 else self._outputs.value_grad(self._nothing, block)[1])
+        return M / self.objective.n_rows, grad / self.objective.n_rows
+
+    def _gradient(self, blocks: Iterable[Rows], b: Array) -> Array:
+        """Return the objective's gradient in b."""
+        grad = sum(self._outputs.value_grad(b, block)[1] for block in blocks) / self.objective.n_rows
+        if self.objective.l2:
+            n_slopes = self._width * self._n_out
+            grad[:n_slopes] += self.objective.l2 * b[:n_slopes]
+        return grad
+
+    def _solution(self, L: Array, grad: Array) -> Array:
+        """Return M⁻¹ grad, output by output, in the order of b."""
+        X = cholesky.solve(L, self._columns(grad[:, None]))
+        if self._n_out == 1:
+            return X[:, 0]
+        return self._xp.concat([self._xp.reshape(X[:-1, :].T, (-1,)), X[-1, :]])
+
+    def _columns(self, B: Array) -> Array:
+        """Return B (len(b), m) as (width + 1, n_out · m): each output's weights and below them its bias."""
+        xp, split, n_out = self._xp, self._width * self._n_out, self._n_out
+        if n_out == 1:
+            return B
+        weights = xp.permute_dims(xp.reshape(B[:split, :], (n_out, self._width, -1)), (1, 0, 2))
+        return xp.concat([xp.reshape(weights, (self._width, -1)), xp.reshape(B[split:, :], (1, -1))])
+
+
+def _like(engine: Engine, network: Network, X: Array) -> Engine:
+    """Return an engine of the same kind for another network."""
+    return replace(engine, network=network) if is_dataclass(engine) else choose(network, LOSSES["squared_error"], X)
