@@ -260,6 +260,18 @@ def info(model: str | None, engine: bool, as_json: bool) -> None:
     _print_model(load(model), model, as_json)
 
 
+
+def _add_explanations() -> None:
+    from deltarule.commands.explain import explain
+    from deltarule.commands.why import why
+
+    deltarule.add_command(explain)
+    deltarule.add_command(why)
+
+
+_add_explanations()
+
+
 def main() -> None:
     """Run the command line and exit with its status."""
     warnings.showwarning = _print_warning  # type: ignore[assignment]  # the place says nothing to a user
