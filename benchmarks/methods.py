@@ -14,8 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 from method_peers import (
-    Clock, fann, fann_of, fann_rprop, fann_weights, nnet, scipy_least_squares, sklearn_lbfgs, torch_lbfgs,
-    torch_levenberg_marquardt, torch_levenberg_marquardt_full,
+    Clock,
+    fann,
+    fann_of,
+    fann_rprop,
+    fann_weights,
+    nnet,
+    scipy_least_squares,
+    sklearn_lbfgs,
+    torch_lbfgs,
+    torch_levenberg_marquardt,
+    torch_levenberg_marquardt_full,
 )  # fmt: skip
 from proben1 import read
 from sidebyside import machine, table, versions
@@ -155,14 +164,17 @@ def report_race(title: str, about: str, problem: Problem, seeds: int, limit: flo
     clocks = race(problem, _ways(METHODS) | PEERS, seeds, limit)
     header = ["seconds to", *(f"{goal:g}" for goal in problem.goals)]
     rows = [[name, *(_seconds(found, goal) for goal in problem.goals)] for name, found in clocks.items()]
-    return f"## {title}\n\n{about} {seeds} seeds, at most {limit:g} s each; the median, in brackets how many got there.\n\n" + table(
-        header, rows
+    return (
+        f"## {title}\n\n{about} {seeds} seeds, at most {limit:g} s each; the median, in brackets how many got there.\n\n"
+        + table(header, rows)
     )
 
 
 def report_small(seeds: int) -> str:
     """Return a table of the shares of seeds and the times to the goals of SIN and PARITY."""
-    sections = ["## Small problems\n\nMilliseconds (median of those that got there), seeds that got there, passes; at most 10,000 passes."]
+    sections = [
+        "## Small problems\n\nMilliseconds (median of those that got there), seeds that got there, passes; at most 10,000 passes."
+    ]
     for title, problem in (("SIN, 1-5-1", sin()), ("PARITY, 3-10-10-1", parity())):
         ways = _ways(SMALL_METHODS) | {
             "torch-levenberg-marquardt, full batch": PEERS["torch-levenberg-marquardt, full batch, float64"],
@@ -289,14 +301,18 @@ def _row(name: str, method: str, errors, theirs, seconds, their_seconds) -> list
 def main() -> None:
     """Read the arguments and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=["sinc", "surfaces", "small", "passes", []], help="all unless named")
+    parser.add_argument(
+        "parts", nargs="*", choices=["sinc", "surfaces", "small", "passes", []], help="all unless named"
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--limit", type=float, default=30.0, help="seconds of a run")
     parser.add_argument("--proben1", type=Path, help="folder of the Proben1 .dt files; passes needs it")
     given = parser.parse_args()
     parts = given.parts or ["sinc", "surfaces", "small", "passes"]
     print("# Methods\n")
-    print(machine() + "; " + versions("deltarule", "numpy", "scipy", "scikit-learn", "torch", "torch-levenberg-marquardt"))
+    print(
+        machine() + "; " + versions("deltarule", "numpy", "scipy", "scikit-learn", "torch", "torch-levenberg-marquardt")
+    )
     if "sinc" in parts:
         about = "20,000 points of sinc(10x) on [−1, 1], 1-20-1 tanh."
         print("\n" + report_race("Sinc race", about, sinc(), given.seeds, given.limit), flush=True)
@@ -304,7 +320,9 @@ def main() -> None:
         about = "10,000 points of Friedman's first surface without noise, 5-20-1 tanh, error over variance."
         print("\n" + report_race("Friedman 1", about, friedman(), min(3, given.seeds), given.limit / 2), flush=True)
         about = "10,000 points of sinc(4a) sinc(4b), 2-30-1 tanh, error over variance."
-        print("\n" + report_race("Product of sincs", about, product(), min(3, given.seeds), given.limit / 2), flush=True)
+        print(
+            "\n" + report_race("Product of sincs", about, product(), min(3, given.seeds), given.limit / 2), flush=True
+        )
     if "small" in parts:
         print("\n" + report_small(30), flush=True)
     if "passes" in parts and given.proben1:

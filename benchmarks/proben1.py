@@ -5,8 +5,8 @@
 FOLDER holds the report's .dt files. The report's protocol: the first half of the rows trains, the next quarter decides
 when to stop, the last quarter tests; hidden units x / (1 + |x|), linear outputs ("l") or sigmoid ("s"), squared error,
 weights from ±0.5, the test error taken where the validation error was smallest, winner takes all. Rprop follows the
-report's rule: η⁺ 1.1, η⁻ 0.5, Δ₀ from 0.05 to 0.2, Δmax 50, the validation error measured every 5 epochs, an end at 3,000
-epochs or where it lies 5 % above its minimum (GL5). Conjugate gradients and online backpropagation measure it after
+report's rule: η⁺ 1.1, η⁻ 0.5, Δ₀ from 0.05 to 0.2, Δmax 50, the validation error measured every 5 epochs, an end where
+it lies 5 % above its minimum (GL5), or at 3,000 epochs. Conjugate gradients and online backpropagation measure it after
 each step and end when it has not improved for 100.
 """
 
@@ -66,7 +66,7 @@ def by_the_report(made: dr.Objective, start: np.ndarray, checked: dr.Objective, 
     method = dr.methods.Rprop("rprop+", increase=1.1, first_step=(0.05, 0.2), seed=seed)
     smallest, best = float("inf"), start
     for epoch, state in zip(range(EPOCHS + 1), dr.steps(made, start, method), strict=False):
-        if epoch % STRIP:
+        if epoch % STRIP or epoch == 0:
             continue
         error = checked.value(state.w)
         if error < smallest:

@@ -31,7 +31,11 @@ def mine(layers, X, T, plant="", l2=0.0):
         for i in range(len(layers) - 1, -1, -1):
             hidden = i < len(layers) - 1
             f = slope(e[i])
-            if plant == "no slope" or (plant == "no hidden slope" and hidden) or (plant == "no slope out" and not hidden):
+            if (
+                plant == "no slope"
+                or (plant == "no hidden slope" and hidden)
+                or (plant == "no slope out" and not hidden)
+            ):
                 f = np.ones_like(f)
             if plant == "slope at y":
                 f = slope(y[i + 1])

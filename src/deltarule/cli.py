@@ -260,7 +260,6 @@ def info(model: str | None, engine: bool, as_json: bool) -> None:
     _print_model(load(model), model, as_json)
 
 
-
 def _add_explanations() -> None:
     from deltarule.commands.explain import explain
     from deltarule.commands.why import why

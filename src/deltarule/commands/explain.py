@@ -35,7 +35,7 @@ def explain(
     model: str, table: str, rows: tuple[int, ...], weights: tuple[str, ...], method: str, settings: dict[str, Any],
     member: int, picture: str | None, query: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Show why each weight of MODEL moves in one step on rows of TABLE.
+    """Show why each weight of a MODEL moves on rows of TABLE.
 
     For every weight its factors, learning rate, error signal δ, slope f′(e) and input, with what the method adds: the
     terms add up to the step. The MODEL file is not changed.

@@ -43,7 +43,7 @@ def learning_rates(text: str) -> list[float]:
 @options.seed
 @options.as_json
 def why(table: str, batch: bool, picture: str | None, as_json: bool, **given: Any) -> None:
-    """Show on TABLE why the derivative of the activation function is multiplied by.
+    """Show on a TABLE why to multiply by the derivative.
 
     Networks with logistic outputs are trained with the gradient and with rules that leave the derivative out, from the
     same starts. The answer is a list of facts, each with the numbers of this table.

@@ -279,9 +279,7 @@ def _said(factor: float, network: Network, found: Rule) -> tuple[tuple[str, ...]
     return (*said, f"multiplied by {abs(factor):.6g}"), (*names, "factor:other")
 
 
-def _right_layers(
-    network: Network, gradients: list[Floats], given: list[Floats], agreement: float
-) -> dict[str, bool]:
+def _right_layers(network: Network, gradients: list[Floats], given: list[Floats], agreement: float) -> dict[str, bool]:
     right = {}
     for layer, (i, _, k) in enumerate(network.spans):
         g, v = np.concatenate([part[i:k] for part in gradients]), np.concatenate([part[i:k] for part in given])

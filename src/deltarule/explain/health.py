@@ -140,7 +140,9 @@ def measure(objective: Objective, w: Any, before: Any = None) -> Health:
     ['hidden1[1]']
     """
     taken = health_rows.sample(objective)
-    return of_sample(taken, np.asarray(objective.weights(w), dtype=float), before, health_rows.baseline(taken.objective))
+    return of_sample(
+        taken, np.asarray(objective.weights(w), dtype=float), before, health_rows.baseline(taken.objective)
+    )
 
 
 def of_sample(taken: Sample, w: Floats, before: Any, constant: float) -> Health:

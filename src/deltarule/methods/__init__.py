@@ -137,7 +137,7 @@ def get(method: Any, **settings: Any) -> Method:
     """
     if not isinstance(method, str):
         if isinstance(method, type) or not callable(getattr(method, "step", None)):
-            raise unknown("method", method, [*METHODS, *ALIASES])
+            raise unknown("method", method, METHODS)
         if settings:
             raise SettingError(f"{method!r} has its settings already; give {', '.join(settings)} when it is made.")
         return method  # type: ignore[no-any-return]
@@ -148,7 +148,7 @@ def get(method: Any, **settings: Any) -> Method:
             f"{', '.join([*METHODS, *ALIASES])}."
         )
     if name not in METHODS:
-        raise unknown("method", method, [*METHODS, *ALIASES])
+        raise unknown("method", method, METHODS)
     made = METHODS[name]
     accepted = [key for key, row in made.__dataclass_fields__.items() if row.init]
     for key in settings:

@@ -100,7 +100,7 @@ def target_range(case: Case) -> Finding | None:
     if output.name == "identity":
         return _target_scale(case)
     low, high = RANGES.get(output.name, (-np.inf, np.inf))
-    outside = (T < low) | (T > high)
+    outside = (low > T) | (high < T)
     if not outside.any():
         return None
     Y = np.clip(T, low, high)

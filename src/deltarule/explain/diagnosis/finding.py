@@ -202,7 +202,9 @@ class Diagnosis:
         }  # fmt: skip
 
     def __str__(self) -> str:
-        share = f", {self.loss / self.baseline:.1%} of a constant's" if self.baseline > 0 and isfinite(self.loss) else ""
+        share = (
+            f", {self.loss / self.baseline:.1%} of a constant's" if self.baseline > 0 and isfinite(self.loss) else ""
+        )
         lines = [f"loss {self.loss:.4g}{share}, over {self.rows:,} rows", f"stands on {self.standing}"]
         if self.standing.what in ("slope", "undefined"):
             lines[1] = f"stands {self.standing}"
@@ -215,9 +217,7 @@ class Diagnosis:
 
 def plain(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return numbers that are not finite as None."""
-    return {
-        key: None if isinstance(value, float) and not isfinite(value) else value for key, value in content.items()
-    }
+    return {key: None if isinstance(value, float) and not isfinite(value) else value for key, value in content.items()}
 
 
 def _wrapped(name: str, words: str) -> list[str]:

@@ -79,7 +79,7 @@ def first_non_finite(objective: Objective, w: Any, method: Any = "online", max_s
     >>> objective = Objective(Network((1, 1)), "squared_error", [[3.0], [50.0]], [1.0, 2.0])
     >>> found = first_non_finite(objective, [0.1, 0.0], methods.Online(1.0, shuffle=False))
     >>> found.origin.quantity, found.origin.row, found.origin.epoch
-    ('loss', 0, 24)
+    ('loss', 0, 37)
     """
     made = methods.get(method)
     result = train(objective, w, made, [MaxSteps(max_steps)])
@@ -112,8 +112,13 @@ def of_weights(objective: Objective, w: Floats) -> Overflow | None:
 
 
 def _led_to(objective: Objective, origin: Origin, losses: list[float]) -> tuple[Measurement, ...]:
-    shown = [Measurement(f"loss {LAST - i} steps before", loss) for i, loss in enumerate(losses[-LAST:], LAST - len(losses[-LAST:]))]
-    shown += [Measurement("last loss / the one before", now / before) for before, now in pairwise(losses[-2:]) if before]
+    shown = [
+        Measurement(f"loss {LAST - i} steps before", loss)
+        for i, loss in enumerate(losses[-LAST:], LAST - len(losses[-LAST:]))
+    ]
+    shown += [
+        Measurement("last loss / the one before", now / before) for before, now in pairwise(losses[-2:]) if before
+    ]
     for when, w in (("before", origin.before), ("after", origin.after)):
         if w is not None:
             largest = int(np.argmax(np.nan_to_num(np.abs(np.asarray(w, dtype=float)), nan=np.inf)))

@@ -51,9 +51,7 @@ def trial(case: Case, finding: Finding) -> Trial | None:
     passes = float(min(MOST_PASSES, max(PASSES, len(case.losses))))
     keep = _judged_rows(case, finding)
     without = _loss_after(case.objective, case.w, passes, case.method, keep, None, case.objective)
-    advised = _loss_after(
-        changed.objective, changed.w, passes, changed.method, keep, changed.back, case.objective
-    )
+    advised = _loss_after(changed.objective, changed.w, passes, changed.method, keep, changed.back, case.objective)
     if finding.kind == "poor_minimum":
         advised, passes = _best_start(case, passes, keep), passes * RESTARTS
     now = _mean_loss(case.objective, case.w, keep)
@@ -115,7 +113,9 @@ def _scaled_inputs(case: Case, finding: Finding) -> Changed:
     X = case.taken.X
     spread = X.std(axis=0)
     made = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    return Changed("inputs scaled, fresh weights", _cloned(case, X=made), _fresh(case, case.network, X=made), case.method)
+    return Changed(
+        "inputs scaled, fresh weights", _cloned(case, X=made), _fresh(case, case.network, X=made), case.method
+    )
 
 
 def _cut_inputs(case: Case, finding: Finding) -> Changed:
@@ -129,7 +129,9 @@ def _cut_inputs(case: Case, finding: Finding) -> Changed:
 def _other_targets(case: Case, finding: Finding) -> Changed:
     if case.network.activations[-1].name != "identity":
         network = Network(case.network.sizes, [*case.network.activations[:-1], "identity"])
-        return Changed("identity outputs, fresh weights", _cloned(case, network=network), _fresh(case, network), case.method)
+        return Changed(
+            "identity outputs, fresh weights", _cloned(case, network=network), _fresh(case, network), case.method
+        )
     T = case.taken.T
     mean, spread = T.mean(axis=0), np.where(T.std(axis=0) > 0, T.std(axis=0), 1.0)
 

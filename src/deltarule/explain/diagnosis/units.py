@@ -89,11 +89,19 @@ def _blocked(case: Case) -> list[float]:
     shares = [layer.flat_wrong for layer in case.health.layers]
     small, _ = health.flatness(case.taken, case.trace)
     with np.errstate(all="ignore"):
-        each = case.taken.loss.value(np, case.trace.E[-1], case.trace.Y[-1], case.taken.T, case.taken.loss.parameter or 0)
+        each = case.taken.loss.value(
+            np, case.trace.E[-1], case.trace.Y[-1], case.taken.T, case.taken.loss.parameter or 0
+        )
     wrong = ~(each <= 0.25 * case.baseline)
     shares[-1] = float(small[-1][wrong].mean()) if wrong.any() else 0.0
     for i, row in enumerate(case.network.activations[:-1]):
-        if row.name in ("relu", "leaky_relu", "hard_tanh", "selu", "elu"):  # half of a relu's rows are flat when all is well
+        if row.name in (
+            "relu",
+            "leaky_relu",
+            "hard_tanh",
+            "selu",
+            "elu",
+        ):  # half of a relu's rows are flat when all is well
             shares[i] = 0.0 if row.name != "hard_tanh" else shares[i]
     return shares
 
@@ -117,7 +125,9 @@ def plateau(case: Case) -> Finding | None:
         return None
     sizes = [layer.gradient for layer in case.health.layers]
     ratio = sizes[0] / sizes[-1] if sizes[-1] > 0 else 0.0
-    slopes = [np.mean([n.mean_slope for n in case.health.neurons if n.layer == i]) for i in range(case.network.depth - 1)]
+    slopes = [
+        np.mean([n.mean_slope for n in case.health.neurons if n.layer == i]) for i in range(case.network.depth - 1)
+    ]
     weights = [layer.weight for layer in case.health.layers[1:]]
     return Finding(
         "plateau", "The outputs are the same for every row, and the error hardly reaches the first layer.",
