@@ -49,10 +49,9 @@ def hager_zhang(g: Array, g0: Array, d: Array) -> float:
     return max(beta, -1 / lengths)
 
 
-def out_of_band(g: Array, d: Array) -> bool:
-    """Return whether the slope along d is too far from the one along −g for d to be kept (Powell 1977)."""
-    square = float(g @ g)
-    return not abs(square + float(g @ d)) <= BAND * square
+def out_of_band(slope: float, square: float) -> bool:
+    """Return whether a slope d·g is too far from −g·g, given g·g, for d to be kept (Powell 1977)."""
+    return not abs(square + slope) <= BAND * square
 
 
 BETAS: dict[str, Beta] = {

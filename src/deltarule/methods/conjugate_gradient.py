@@ -122,7 +122,7 @@ class ConjugateGradient:
         direction, restart = beta * s.direction - g, ""
         if not isfinite(beta):
             restart = "beta is not finite"
-        elif _overlap(g, s.grad):
+        elif _overlap(g, s.grad, float(g @ g)):
             restart = "successive gradients overlap"
         elif beta == 0:
             restart = "beta is 0"
@@ -142,18 +142,18 @@ class ConjugateGradient:
 
 def _powell_beale(s: ConjugateGradientState, point: Point, slope: float) -> Heading:
     """Return −g + β d + γ d_t, or −g + β d and why it starts from d anew, or −g."""
-    g, rise = point.grad, point.slope - slope
+    g, square, rise = point.grad, float(point.grad @ point.grad), point.slope - slope
     if not rise > 0:
         return Heading(-g, "the slope has not risen", 0, s.base, s.base_change)
     change = (g - s.grad) / rise
     direction, restart = float(g @ change) * s.direction - g, ""
     if s.since + 1 >= g.shape[0]:
         restart = "as many searches as weights"
-    elif _overlap(g, s.grad):
+    elif _overlap(g, s.grad, square):
         restart = "successive gradients overlap"
     elif s.since > 0:
         third = direction + float(g @ s.base_change) * s.base
-        if not out_of_band(g, third):
+        if not out_of_band(float(g @ third), square):
             return Heading(third, "", s.since + 1, s.base, s.base_change)
         restart = "the direction is too far from the gradient"
     if not float(g @ direction) < 0:
@@ -161,8 +161,8 @@ def _powell_beale(s: ConjugateGradientState, point: Point, slope: float) -> Head
     return Heading(direction, restart, 1, s.direction, change)
 
 
-def _overlap(g: Array, g0: Array) -> bool:
-    return abs(float(g @ g0)) >= OVERLAP * float(g @ g)
+def _overlap(g: Array, g0: Array, square: float) -> bool:
+    return abs(float(g @ g0)) >= OVERLAP * square
 
 
 def _first_step(s: ConjugateGradientState, slope: float) -> float:

@@ -147,7 +147,7 @@ class ScaledConjugateGradient:
             restart = "as many steps as asked"
         elif not beta >= 0:
             restart = "beta is below 0"
-        elif out_of_band(g, direction):
+        elif out_of_band(float(g @ direction), float(g @ g)):
             restart = "the direction is too far from the gradient"
         return (-g, restart, 0) if restart else (direction, "", s.since + 1)
 
