@@ -131,28 +131,42 @@ def test_at_a_minimum_it_says_so():
     assert np.array_equal(after.w, start.w)
 
 
+def rounded_term(g, before, after, d):
+    """Return |β d| and by how much it may be off, element by element, for β = g·y / d·y with y = after − before.
+
+    A product of n terms is off by n + 1 roundings of the sum of their sizes, the difference y counted as one more. That
+    of d·y, in which the two gradients cancel, is a share `lost` of it, and to the first order the same share of β.
+    """
+    u, sizes, rise = (len(g) + 2) * np.finfo(float).eps / 2, np.abs(after) + np.abs(before), abs(d @ (after - before))
+    lost = u * (np.abs(d) @ sizes) / rise
+    assert lost < 0.01
+    beta = abs(g @ (after - before)) / rise
+    return beta * np.abs(d), (beta * lost + u * (np.abs(g) @ sizes) / rise) * np.abs(d)
+
+
 def test_powell_and_beale_are_their_formulas():
     """The reference starts from the package's own gradients and directions: one step of rounding, not a chain of them.
 
-    A direction is a sum of three vectors whose factors are quotients with d·y below; y cancels digits of g.
+    Both are off by the rounding of −g + β d + γ d_t, its terms' and their sum's; 2 % are for the higher orders.
     """
     reasons = set()
     problems = [objective_of(table) for table in TABLES] + [(surface, surface.start) for surface in SURFACES]
     for objective, w in problems:
         path = list(islice(steps(objective, w, ConjugateGradient()), 60))
-        gradients, directions, t = [path[0].grad.tolist()], [path[0].direction.tolist()], None
-        for before, after in pairwise(path):
+        gradients, directions, t = [path[0].grad], [path[0].direction], None
+        for after in path[1:]:
             if after.stuck or after.since == 0:
                 break
             reasons.add(after.restart)
-            gradients.append(after.grad.tolist())
-            expected, t = reference.powell_beale(gradients, directions, t)
-            directions.append(after.direction.tolist())
-            y = np.linalg.norm(after.grad - before.grad)
-            lost = np.linalg.norm(before.grad) / y + np.linalg.norm(after.grad) / y
-            assert after.direction == pytest.approx(
-                np.array(expected), rel=0, abs=1e-12 * lost * max(map(abs, expected))
-            )
+            gradients.append(after.grad)
+            expected, t = reference.powell_beale([g.tolist() for g in gradients], [d.tolist() for d in directions], t)
+            terms, bound = np.abs(after.grad), 0.0
+            for k in {t, len(directions) - 1}:
+                term, off = rounded_term(after.grad, gradients[k], gradients[k + 1], directions[k])
+                terms, bound = terms + term, bound + off
+            bound = bound + 3 * np.finfo(float).eps * terms
+            directions.append(after.direction)
+            assert np.all(np.abs(after.direction - expected) <= 2 * 1.02 * bound)
             assert after.since == len(directions) - 1 - t
     assert reasons >= {"", "as many searches as weights", "successive gradients overlap"}
     assert "the direction is too far from the gradient" in reasons
