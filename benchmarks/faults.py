@@ -1,9 +1,9 @@
 """Networks with a fault put in on purpose, and healthy ones: what benchmarks/diagnosis.py diagnoses.
 
 Whether a fault has been put in follows from how it was made, never from the classifier. A fault that does no harm is
-none: what was made is drawn again until it loses at least a tenth of what a constant loses and half as much again as the
-same problem without the fault. A healthy network loses little more than the best of several fresh starts of a strong
-method.
+none: what was made is drawn again until it loses at least a tenth of what a constant loses and half as much again as
+the same problem without the fault. A healthy network loses little more than the best of several fresh starts of a
+strong method.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Trouble in the rows: inputs of another scale, far from 0 or with a wild cell, targets out of reach, contradictions."""
+"""Trouble in the rows: inputs of another scale, far from 0 or with a wild cell, targets out of reach, opposing rows."""
 
 from __future__ import annotations
 
