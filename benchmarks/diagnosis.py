@@ -17,11 +17,11 @@ from sidebyside import machine, one_thread, table
 
 one_thread()
 
-import faults
-import numpy as np
+import faults  # noqa: E402  # after the number of threads is set
+import numpy as np  # noqa: E402
 
-from deltarule.explain.diagnosis import KINDS as CLAIMED
-from deltarule.explain.diagnosis import diagnose
+from deltarule.explain.diagnosis import KINDS as CLAIMED  # noqa: E402
+from deltarule.explain.diagnosis import diagnose  # noqa: E402
 
 TUNING, REPORT = 1_000_000, 2_000_000
 """First seed of what thresholds were chosen on, and of what is reported."""
@@ -74,7 +74,11 @@ def report(seen: list[Seen], seeds: str) -> str:
             strict += sum(name == kind.name for name in one.kinds)
             for name, confidence in zip(one.kinds, one.confidences, strict=True):
                 is_right = name in (kind.name, *kind.also)
-                right, by_kind[name], right_kind[name] = right + is_right, by_kind[name] + 1, right_kind[name] + is_right
+                right, by_kind[name], right_kind[name] = (
+                    right + is_right,
+                    by_kind[name] + 1,
+                    right_kind[name] + is_right,
+                )
                 clear, clear_right = clear + (confidence == "clear"), clear_right + (confidence == "clear" and is_right)
             for name, help_ in zip(one.kinds, one.helped, strict=False):
                 if name == kind.name and help_ is not None:
@@ -90,20 +94,32 @@ def report(seen: list[Seen], seeds: str) -> str:
     lines = [f"## Diagnosis of seeded faults ({seeds} seeds)", ""]
     lines += [table(["fault put in", "what it is called", "networks", "found", "also said, wrongly"], rows), ""]
     if faulty:
-        lines.append(f"Recall {hits / faulty:.3f} over {faulty} networks of {len(rows)} faults; precision "
-                     f"{right / max(1, said + said_healthy):.3f} over {said + said_healthy} findings, healthy networks included "
-                     f"({strict / max(1, said):.3f} if nothing but the fault's own name counts, healthy ones left out).")
+        lines.append(
+            f"Recall {hits / faulty:.3f} over {faulty} networks of {len(rows)} faults; precision "
+            f"{right / max(1, said + said_healthy):.3f} over {said + said_healthy} findings, healthy networks included "
+            f"({strict / max(1, said):.3f} if nothing but the fault's own name counts, healthy ones left out)."
+        )
         lines.append(f"Of {clear} findings called clear {clear_right / max(1, clear):.3f} are right.")
     if tried:
-        lines.append(f"The advice was tested on clones for {tried} right findings and helped in {helped / tried:.2f} of them.")
+        lines.append(
+            f"The advice was tested on clones for {tried} right findings and helped in {helped / tried:.2f} of them."
+        )
     if well:
         names = Counter(name for one in alarmed for name in one.kinds)
-        lines.append(f"Healthy networks with a finding: {len(alarmed)} of {len(well)} ({len(alarmed) / len(well):.1%})"
-                     f"{': ' + ', '.join(f'{k} {v}' for k, v in names.items()) if names else ''}.")
+        lines.append(
+            f"Healthy networks with a finding: {len(alarmed)} of {len(well)} ({len(alarmed) / len(well):.1%})"
+            f"{': ' + ', '.join(f'{k} {v}' for k, v in names.items()) if names else ''}."
+        )
     each = sorted(by_kind)
-    lines += ["", table(["finding", "said", "right"], [[k, str(by_kind[k]), str(right_kind[k])] for k in each if k in CLAIMED])]
+    lines += [
+        "",
+        table(["finding", "said", "right"], [[k, str(by_kind[k]), str(right_kind[k])] for k in each if k in CLAIMED]),
+    ]
     seconds = [one.seconds for one in seen if one.made]
-    lines += ["", f"A diagnosis took {np.median(seconds):.2f} s in the middle, {max(seconds):.1f} s at most. {machine()}."]
+    lines += [
+        "",
+        f"A diagnosis took {np.median(seconds):.2f} s in the middle, {max(seconds):.1f} s at most. {machine()}.",
+    ]
     missing = Counter(one.fault for one in seen if not one.made)
     if missing:
         lines.append(f"Seeds from which no such network could be made: {dict(missing)}.")

@@ -1,8 +1,9 @@
 """Networks with a fault put in on purpose, and healthy ones: what benchmarks/diagnosis.py diagnoses.
 
-Whether a fault has been put in follows from how it was made, never from the classifier. A fault that does no harm is none:
-what was made is drawn again until it loses at least a tenth of what a constant loses and half as much again as the same
-problem without the fault. A healthy network loses little more than the best of several fresh starts of a strong method.
+Whether a fault has been put in follows from how it was made, never from the classifier. A fault that does no harm is
+none: what was made is drawn again until it loses at least a tenth of what a constant loses and half as much again as
+the same problem without the fault. A healthy network loses little more than the best of several fresh starts of a
+strong method.
 """
 
 from collections.abc import Callable
@@ -71,7 +72,9 @@ def problem(rng, task=None, activation=None):
         return Problem(X, T, (d, hidden, 1), (activation, "identity"), "squared_error")
     y = y + noise * rng.normal(size=n)
     if task == "binary":
-        return Problem(X, (y > 0).astype(float)[:, None], (d, hidden, 1), (activation, "logistic"), "binary_cross_entropy")
+        return Problem(
+            X, (y > 0).astype(float)[:, None], (d, hidden, 1), (activation, "logistic"), "binary_cross_entropy"
+        )
     T = np.eye(3)[np.digitize(y, [-0.5, 0.5])]
     return Problem(X, T, (d, hidden, 3), (activation, "softmax"), "cross_entropy")
 
@@ -221,7 +224,7 @@ def saturated_output(rng):
     o = p.objective()
     method, steps = some_method(rng)
     w = start(o, rng.integers(99))
-    *_, (W, b) = o.network.layers(w)
+    *_, (_, b) = o.network.layers(w)
     b[:] = rng.choice([-1, 1]) * rng.uniform(8, 15)
     patient = Patient(o, run(o, w, method, steps), method)
     return patient if harms(patient, o) else None
@@ -331,11 +334,17 @@ def poor_minimum(rng):
         T = (X[:, :1] * X[:, 1:] < 0).astype(float)
         p = Problem(X, T, (2, 2, 1), (str(rng.choice(["tanh", "logistic"])), "logistic"), "squared_error")
     o = p.objective(l2=1e-4)
-    result = dr.train(o, start(o, rng.integers(9999)), LevenbergMarquardt(projection=False), [MaxSteps(300), dr.stopping.MinGrad(1e-9)])
+    result = dr.train(
+        o,
+        start(o, rng.integers(9999)),
+        LevenbergMarquardt(projection=False),
+        [MaxSteps(300), dr.stopping.MinGrad(1e-9)],
+    )
     values = np.linalg.eigvalsh(hessian(o, result.w))
     at_rest = np.linalg.norm(o.value_grad(result.w)[1]) < 1e-6 and values[0] > -1e-6 * values[-1]
     ends = [
-        dr.train(o, start(o, seed), LevenbergMarquardt(projection=False), [MaxSteps(150)]).loss for seed in range(1000, 1010)
+        dr.train(o, start(o, seed), LevenbergMarquardt(projection=False), [MaxSteps(150)]).loss
+        for seed in range(1000, 1010)
     ]
     lower = np.mean(np.array(ends) < 0.5 * result.loss)
     return Patient(o, result, LevenbergMarquardt(projection=False)) if at_rest and lower >= 0.5 else None
@@ -345,7 +354,12 @@ def unfinished(rng):
     """A sound run that was ended after a few steps."""
     p = problem(rng)
     o = p.objective()
-    ways = [(ConjugateGradient(), (3, 9)), (Online(0.02), (2, 5)), (GradientDescent(0.2), (5, 20)), (LevenbergMarquardt(), (2, 4))]
+    ways = [
+        (ConjugateGradient(), (3, 9)),
+        (Online(0.02), (2, 5)),
+        (GradientDescent(0.2), (5, 20)),
+        (LevenbergMarquardt(), (2, 4)),
+    ]
     method, (low, high) = ways[int(rng.integers(3 if p.loss != "squared_error" else 4))]
     patient = Patient(o, run(o, start(o, rng.integers(99)), method, int(rng.integers(low, high))), method)
     return patient if harms(patient, o) else None
@@ -357,7 +371,8 @@ def healthy(rng):
     o = p.objective(l2=float(rng.choice([0.0, 1e-5, 1e-4, 1e-3])))
     ways = [
         (ConjugateGradient(), 250), (dr.methods.get("lbfgs"), 250), (dr.methods.get("rprop"), 400),
-        (dr.methods.get("scg"), 250), (Online(0.02), 400), (dr.methods.get("adam", learning_rate=0.01, batch_size=16), 300),
+        (dr.methods.get("scg"), 250), (Online(0.02), 400),
+        (dr.methods.get("adam", learning_rate=0.01, batch_size=16), 300),
         (dr.methods.get("traingdx"), 1500), (Online(dr.methods.schedules.InverseScaling(0.1)), 300),
         (GradientDescent(0.3, momentum=0.9), 2000),
     ]  # fmt: skip

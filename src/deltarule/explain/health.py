@@ -1,7 +1,7 @@
 """The health of neurons: where f′ is small, since when, and whether that is on the rows that are wrong.
 
-A small f′ lets nothing through: the row cannot move the weights into that neuron. On rows that are right it is success, a
-neuron that has made up its mind; on wrong ones it is the disease.
+A small f′ lets nothing through: the row cannot move the weights into that neuron. On rows that are right it is success,
+a neuron that has made up its mind; on wrong ones it is the disease.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ UNBOUNDED = ("identity", "exponential", "softmax")
 class NeuronHealth(NamedTuple):
     """A neuron: its mean slope, and on which shares of all rows and of the wrong rows its slope is small.
 
-    `dead` says that its slope is exactly 0 on every row; `twin` names another neuron of the layer with the same weights.
+    `dead` says that its slope is exactly 0 on every row; `twin` names another neuron of the layer with equal weights.
     """
 
     name: str
@@ -259,7 +259,7 @@ class Timeline:
         self._steps += 1
 
     def flat_since(self, name: str, share: float = MOSTLY) -> int | None:
-        """Return the step since which a neuron's slope has been small on so many rows, to the end; None if it is not."""
+        """Return the step since which a neuron's slope has been small on so many rows to the end, or None."""
         return self._since(lambda health: _neuron(health, name).flat >= share)
 
     def wrong_since(self, name: str, share: float = MOSTLY) -> int | None:

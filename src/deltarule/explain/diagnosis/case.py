@@ -183,14 +183,15 @@ def standardised(X: Floats) -> Floats:
     """Return columns with median 0 and the spread of their middle nine tenths 1, cut off at ten times that."""
     low, middle, high = np.quantile(X, (0.05, 0.5, 0.95), axis=0)
     spread = np.where(high > low, high - low, np.maximum(X.std(axis=0), 1e-300)) / 3
-    return np.clip((X - middle) / spread, -10.0, 10.0)
+    return np.asarray(np.clip((X - middle) / spread, -10.0, 10.0))
 
 
 def with_rate(method: Any, factor: float) -> Method | None:
     """Return a method with its learning rate multiplied, or None if it has none to multiply."""
-    schedule = getattr(method, "schedule", None)
-    if schedule is not None and hasattr(schedule, "rate"):
-        return replace(method, learning_rate=replace(schedule, rate=factor * schedule.rate))
+    if isinstance(method, methods.Online):
+        schedule: Any = method.schedule
+        rate = getattr(schedule, "rate", None)
+        return None if rate is None else replace(method, learning_rate=replace(schedule, rate=factor * rate))
     if isinstance(method, methods.GradientDescent) and not method.adaptive:
         return replace(method, learning_rate=factor * method.learning_rate)
     return None
@@ -198,9 +199,8 @@ def with_rate(method: Any, factor: float) -> Method | None:
 
 def rate_of(method: Any) -> float:
     """Return the first learning rate of a method; NaN if it has none."""
-    schedule = getattr(method, "schedule", None)
-    if schedule is not None:
-        return float(schedule.at(0.0))
+    if isinstance(method, methods.Online):
+        return float(method.schedule.at(0.0))
     return float(method.learning_rate) if isinstance(method, methods.GradientDescent) else float("nan")
 
 

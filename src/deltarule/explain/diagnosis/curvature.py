@@ -1,8 +1,8 @@
 """Curvature without a matrix: products of the Hessian with vectors, its extreme eigenvalues, and a way out of a saddle.
 
-H v is the central difference of two gradients, (∇φ(w + hv) − ∇φ(w − hv)) / 2h, whose error is of the order of ε^(2/3). The
-extreme eigenvalues come from Lanczos's method with full orthogonalisation (Golub and Van Loan 2013, section 10.3); for a
-few weights it runs to the end and is exact.
+H v is the central difference of two gradients, (∇φ(w + hv) − ∇φ(w − hv)) / 2h, whose error is of the order of ε^(2/3).
+The extreme eigenvalues come from Lanczos's method with full orthogonalisation (Golub and Van Loan 2013, section 10.3);
+for a few weights it runs to the end and is exact.
 """
 
 from collections.abc import Callable

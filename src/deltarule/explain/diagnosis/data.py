@@ -1,4 +1,4 @@
-"""Trouble in the rows: inputs of another scale, far from zero or with a wild cell, targets out of reach, contradictions."""
+"""Trouble in the rows: inputs of another scale, far from 0 or with a wild cell, targets out of reach, opposing rows."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def input_outlier(case: Case) -> Finding | None:
     shown = tuple(f"row {case.taken.places[row] + 1}" for row in rows[:3])
     return Finding(
         "input_outlier", f"{len(rows)} of {len(wild):,} rows hold cells far outside their column.",
-        (*columns(case, found), *shown), (Measurement("interquartile ranges from the median", float(away.max()), WILD),),
+        (*columns(case, found), *shown),
+        (Measurement("interquartile ranges from the median", float(away.max()), WILD),),
         "Correct or leave out the cells, or cut the column off; `deltarule.fit(scaling=\"robust\")` helps.",
     )  # fmt: skip
 

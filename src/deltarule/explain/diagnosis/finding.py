@@ -124,7 +124,7 @@ class Standing:
     Parameters
     ----------
     what : str
-        ``minimum``, ``saddle``, ``plateau``, ``slope`` (descent goes on), or ``undefined`` where the loss is not finite.
+        ``minimum``, ``saddle``, ``plateau``, ``slope`` (descent goes on), or ``undefined`` if the loss is not finite.
     gradient : float
         Length of the gradient.
     descent : float

@@ -1,4 +1,4 @@
-"""Where the weights stand on the error surface: minimum, saddle, plateau or slope; and whether that place is a poor one."""
+"""Where the weights stand on the error surface: minimum, saddle, plateau or slope; and whether that is a poor place."""
 
 from __future__ import annotations
 
@@ -92,6 +92,7 @@ def poor_minimum(case: Case) -> Finding | None:
     """Find a place without descent that most fresh starts leave far above them."""
     if case.value <= 0 or case.continued < (1 - AT_REST) * case.value or case.network.depth < 2:
         return None
+    taken, best = 1 - case.continued / case.value, min(case.restarted) / case.value
     lower = [value <= POOR * case.value for value in case.restarted]
     odds = float(np.mean(lower))
     if odds < ODDS:
@@ -99,8 +100,8 @@ def poor_minimum(case: Case) -> Finding | None:
     return Finding(
         "poor_minimum", "Training stands still in a place that fresh starts leave far above them: a poor minimum.", (),
         (
-            Measurement("share of the loss that more passes take", 1 - case.continued / case.value, AT_REST, above=False),
-            Measurement("best of the fresh starts / the loss here", min(case.restarted) / case.value, POOR, above=False),
+            Measurement("share of the loss that more passes take", taken, AT_REST, above=False),
+            Measurement("best of the fresh starts / the loss here", best, POOR, above=False),
             Measurement("share of fresh starts below half of the loss here", odds, ODDS),
         ),
         f"Start again from other seeds and keep the best: fit(..., restarts={int(np.ceil(3 / odds))}).",

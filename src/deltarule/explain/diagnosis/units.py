@@ -22,6 +22,8 @@ DEAF = 0.02
 """Variance of the outputs over the rows, as a share of the targets' variance, up to which they are constant."""
 TELLING = 0.7
 """Share of the baseline that a fresh network loses at most where the inputs tell something."""
+HALF_FLAT = ("relu", "leaky_relu", "selu", "elu")
+"""Activations that are flat on half of the rows when all is well."""
 NOTHING_LEARNT = 0.9
 """Share of the baseline from which a network has learnt nothing."""
 
@@ -30,9 +32,9 @@ def symmetric_units(case: Case) -> Finding | None:
     """Find neurons with the same weights in and out: the same gradient, so they stay the same for ever."""
     worst, share = 0, 0.0
     for layer, width in enumerate(case.network.sizes[1:-1]):
-        twins = sum(bool(neuron.twin) for neuron in case.health.neurons if neuron.layer == layer)
-        if twins / width > share:
-            worst, share = layer, twins / width
+        count = sum(bool(neuron.twin) for neuron in case.health.neurons if neuron.layer == layer)
+        if count / width > share:
+            worst, share = layer, count / width
     if share < TWINS:
         return None
     twins = [neuron for neuron in case.health.neurons if neuron.layer == worst and neuron.twin]
@@ -54,8 +56,8 @@ def dead_units(case: Case) -> Finding | None:
     found = [neuron.name for neuron in case.health.neurons if neuron.layer == worst and neuron.dead]
     name = case.network.activations[worst].name
     return Finding(
-        "dead_units", f"{len(found)} of {case.network.sizes[worst + 1]} neurons of {case.network.layer_name(worst)} are "
-        "dead: their slope is 0 on every row, so no row can move them.", tuple(found),
+        "dead_units", f"{len(found)} of {case.network.sizes[worst + 1]} neurons of {case.network.layer_name(worst)} "
+        "are dead: their slope is 0 on every row, so no row can move them.", tuple(found),
         (Measurement("share of the layer that is dead", shares[worst], DEAD),),
         f"Draw their weights anew, with a smaller learning rate; leaky_relu or tanh instead of {name} cannot die.",
     )  # fmt: skip
@@ -73,8 +75,8 @@ def saturation(case: Case) -> Finding | None:
     found = [neuron for neuron in case.health.neurons if neuron.layer == worst and neuron.flat_wrong >= limits[worst]]
     name, row = case.network.layer_name(worst), case.network.activations[worst]
     return Finding(
-        "saturation", f"The neurons of {name} are saturated on the rows that are wrong: f′ is small there, and the error "
-        "does not get through.", tuple(neuron.name for neuron in found) or (name,),
+        "saturation", f"The neurons of {name} are saturated on the rows that are wrong: f′ is small there, and the "
+        "error does not get through.", tuple(neuron.name for neuron in found) or (name,),
         (
             Measurement("share of (neuron, wrong row) pairs with a small f′", blocked[worst], limits[worst]),
             Measurement("share of rows that are wrong", case.health.wrong, ENOUGH_WRONG),
@@ -95,20 +97,16 @@ def _blocked(case: Case) -> list[float]:
     wrong = ~(each <= 0.25 * case.baseline)
     shares[-1] = float(small[-1][wrong].mean()) if wrong.any() else 0.0
     for i, row in enumerate(case.network.activations[:-1]):
-        if row.name in (
-            "relu",
-            "leaky_relu",
-            "hard_tanh",
-            "selu",
-            "elu",
-        ):  # half of a relu's rows are flat when all is well
-            shares[i] = 0.0 if row.name != "hard_tanh" else shares[i]
+        if row.name in HALF_FLAT:
+            shares[i] = 0.0
     return shares
 
 
 def _advice(is_output: bool, name: str) -> str:
     if is_output:
-        return f"Use a loss that fuses with {name} outputs, where f′ cancels: cross-entropy; or start with smaller weights."
+        return (
+            f"Use a loss that fuses with {name} outputs, where f′ cancels: cross-entropy; or smaller initial weights."
+        )
     return "Start again with smaller weights, network.initial_weights(seed), and inputs of standard deviation 1."
 
 
