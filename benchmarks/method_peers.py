@@ -49,7 +49,7 @@ class Clock:
         return len(self.reached) == len(self.goals) or self._spent > self.limit or self.passes >= self.max_passes
 
 
-class Done(Exception):
+class DoneError(Exception):
     """Ends a run of a package that knows no stopping by the caller."""
 
 
@@ -114,7 +114,7 @@ def torch_lbfgs(network, X, T, w, clock):
         loss.backward()
         clock.passes += 1
         if clock.tell(loss.item()):
-            raise Done
+            raise DoneError
         return loss
 
     try:
@@ -123,7 +123,7 @@ def torch_lbfgs(network, X, T, w, clock):
             method.step(closure)
             if clock.passes - before <= 1:
                 return
-    except Done:
+    except DoneError:
         return
 
 
@@ -142,7 +142,7 @@ def scipy_least_squares(network, X, T, w, clock):
         r = (passed(v)[-1] - T)[:, 0]
         clock.passes += 1
         if clock.tell(float(r @ r) / len(r)):
-            raise Done
+            raise DoneError
         return r
 
     def jacobian(v):
@@ -161,7 +161,7 @@ def scipy_least_squares(network, X, T, w, clock):
         least_squares(
             residuals, w, jacobian, method="lm", x_scale="jac", ftol=3e-16, xtol=3e-16, gtol=3e-16, max_nfev=10**6
         )
-    except Done:
+    except DoneError:
         return
 
 
@@ -176,7 +176,7 @@ def sklearn_lbfgs(network, X, T, seed, clock):
             loss, grad = super()._loss_grad_lbfgs(*arguments)
             clock.passes += 1
             if clock.tell(2 * float(loss)):
-                raise Done
+                raise DoneError
             return loss, grad
 
     model = Timed(
@@ -185,7 +185,7 @@ def sklearn_lbfgs(network, X, T, seed, clock):
     )  # fmt: skip
     try:
         model.fit(X, T[:, 0])
-    except Done:
+    except DoneError:
         return
 
 
