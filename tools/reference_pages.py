@@ -4,7 +4,6 @@ A page is made from the code alone, so that it cannot say anything else than the
 """
 
 import sys
-from collections.abc import Iterable
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -12,38 +11,22 @@ from typing import Any
 import click
 import numpy as np
 
-from deltarule import activations, losses, methods, stopping
+import method_pages
+from deltarule import activations, losses, stopping
 from deltarule.activations import ACTIVATIONS, Activation
 from deltarule.cli import deltarule as command_line
 from deltarule.errors import SettingError
 from deltarule.losses import LOSSES, Loss
 from deltarule.methods.rules import RULES
 from deltarule.methods.schedules import SCHEDULES
-from deltarule.methods.table import rows as method_rows
 from deltarule.stopping import Reason
+from pages import code, page, table
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
-MADE = "<!-- Made by tools/reference_pages.py from the code; do not edit. -->"
+METHODS = FOLDER / "methods"
 SHOWN_AT = (-2.0, 0.5, 2.0)
 EPOCHS = (0, 10, 50, 100, 200)
 HELP_WIDTH = 88
-
-
-def page(title: str, *paragraphs: str) -> str:
-    """Return a page of Markdown."""
-    return "\n\n".join([MADE, f"# {title}", *paragraphs]) + "\n"
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table; bars inside cells are escaped."""
-    lines = [list(header), *rows]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def code(values: Iterable[object]) -> str:
-    """Return values as code, separated by commas; a dash for none."""
-    return ", ".join(f"`{value}`" for value in values) or "–"
 
 
 def number(value: Any) -> str:
@@ -138,28 +121,17 @@ def _accepting(activation: Activation) -> list[str]:
     return names
 
 
-def method_page() -> str:
-    """Return the page of the methods."""
-    parts = []
-    for row in method_rows():
-        made = methods.METHODS[row.name]
-        aliases = [
-            [f"`{alias}`", code(f"{key}={value!r}" for key, value in methods.ALIASES[alias][1].items())]
-            for alias in row.aliases
-        ]
-        parts += [
-            f"## {row.name}",
-            f"{row.summary} Needs of the objective: {code(made.needs)}.",
-            table(["setting", "default"], ([f"`{k}`", f"`{v}`"] for k, v in row.settings.items())),
-            table(["also known as", "with"], aliases),
-            f"```{{eval-rst}}\n.. automodule:: {made.__module__}\n   :no-members:\n\n"
-            f".. autoclass:: {made.__module__}.{made.__name__}\n   :members: start, step\n```",
-        ]
+def method_index_page() -> str:
+    """Return the page with all methods, and what the online one is made of."""
     return page(
         "Methods",
-        "Ways to choose the next weights. In Python by name, alias or object; on the command line "
-        "`--method NAME --set SETTING=VALUE`.",
-        *parts,
+        "Ways to choose the next weights. Each has a page built around its source; "
+        "[Which method?](../howto/which_method.md) says which one for what.",
+        method_pages.index_table(),
+        "In Python a method is given by name, by another name or as an object; on the command line it is "
+        "`--method NAME --set SETTING=VALUE`. *Needs* are functions of the objective; a method that cannot run "
+        "on one is refused before any work.",
+        "```{toctree}\n:hidden:\n:glob:\n\nmethods/*\n```",
         "## Update rules",
         "What `online` does with a gradient, as `rule=`.",
         table(["name", "what it does", "settings"],
@@ -218,28 +190,33 @@ def _help(command: click.Command, context: click.Context) -> str:
     return command.get_help(context).rstrip()
 
 
-PAGES = {
-    "activations.md": activation_page,
-    "losses.md": loss_page,
-    "methods.md": method_page,
-    "stopping.md": stopping_page,
-    "command_line.md": command_page,
-}
+def pages() -> dict[Path, str]:
+    """Return all pages by their paths."""
+    return {
+        FOLDER / "activations.md": activation_page(),
+        FOLDER / "losses.md": loss_page(),
+        FOLDER / "methods.md": method_index_page(),
+        FOLDER / "stopping.md": stopping_page(),
+        FOLDER / "command_line.md": command_page(),
+        **{METHODS / name: text for name, text in method_pages.pages().items()},
+    }
 
 
 def main(check: bool) -> int:
     """Write the pages, or return 1 if they differ from what would be written."""
-    stale = []
-    for name, make in PAGES.items():
-        path, text = FOLDER / name, make()
-        if check and not (path.exists() and path.read_text(encoding="utf-8") == text):
-            stale.append(name)
-        if not check:
-            path.write_text(text, encoding="utf-8")
-    if stale:
-        print(f"docs/reference: {', '.join(stale)} differ from the code; run tools/reference_pages.py",
-              file=sys.stderr)  # fmt: skip
-    return bool(stale)
+    made = pages()
+    gone = sorted(set(METHODS.glob("*.md")) - set(made))
+    stale = [path for path, text in made.items() if not (path.exists() and path.read_text(encoding="utf-8") == text)]
+    if check:
+        if names := ", ".join(str(path.relative_to(FOLDER)) for path in [*stale, *gone]):
+            print(f"docs/reference: {names} differ from the code; run tools/reference_pages.py", file=sys.stderr)
+        return bool(stale or gone)
+    METHODS.mkdir(exist_ok=True)
+    for path in stale:
+        path.write_text(made[path], encoding="utf-8")
+    for path in gone:  # the page of a method that is there no more
+        path.unlink()
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Every error that deltarule raises on purpose.
 
+::
+
     DeltaruleError
     ├── InputError (ValueError)      what the user gave cannot be used: exit status 2
     │   ├── TableError                a file, a frame, a column, a cell

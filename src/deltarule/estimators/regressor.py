@@ -30,8 +30,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     ----------
     coefs_, intercepts_ : list of array
         Weights (n_in, n_out) and biases (n_out,) of each layer; what is set by hand counts from the next call on.
-    members_ : list of (coefs_, intercepts_)
-        The networks of an ensemble; the first is also `coefs_` and `intercepts_`.
+    members_ : list of pairs of lists
+        The networks of an ensemble, each as `coefs_` and `intercepts_`; the first is also these.
     loss_, best_loss_ : float
         The last and the smallest training loss, penalty included; `best_loss_` is None with early stopping.
     loss_curve_, validation_loss_curve_, validation_scores_ : list of float

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from deltarule.errors import SettingError, unknown
-from deltarule.methods import line_search, rules, schedules
+from deltarule.methods import line_search, matlab, rules, schedules
 from deltarule.methods.bayesian_regularization import BayesianRegularization
 from deltarule.methods.conjugate_gradient import ConjugateGradient
 from deltarule.methods.gradient_descent import GradientDescent
@@ -153,7 +153,8 @@ def get(method: Any, **settings: Any) -> Method:
     accepted = [key for key, row in made.__dataclass_fields__.items() if row.init]
     for key in settings:
         if key not in accepted:
-            raise unknown(f"setting of {name}", key, accepted)
+            refused = unknown(f"setting of {name}", key, accepted)
+            raise SettingError(f"{refused} {matlab.advice(name, key)}".rstrip())
     return made(**{**preset, **settings})  # type: ignore[no-any-return]
 
 

@@ -70,6 +70,21 @@ class BayesianRegularization:
     ------
     SettingError
         If a value is out of range.
+
+    Examples
+    --------
+    Noise of standard deviation 0.1 on a sine, and more weights than that needs:
+
+    >>> import numpy as np
+    >>> import deltarule as dr
+    >>> x = np.linspace(-1, 1, 100)[:, None]
+    >>> t = np.sin(np.pi * x) + 0.1 * np.random.default_rng(0).normal(size=x.shape)
+    >>> net = dr.Network((1, 10, 1))
+    >>> noisy = dr.Objective(net, "squared_error", x, t)
+    >>> result = dr.train(noisy, net.initial_weights(0), "trainbr")
+    >>> last = result.history[-1].details
+    >>> print(f"{last['gamma']:.1f} of {net.n_weights} weights, noise {last['beta'] ** -0.5:.2f}")
+    12.7 of 31 weights, noise 0.09
     """
 
     mu: float = 5e-3

@@ -81,6 +81,20 @@ class ConjugateGradient:
     ------
     SettingError
         If `beta` is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import deltarule as dr
+    >>> x = np.linspace(-1, 1, 41)[:, None]
+    >>> net = dr.Network((1, 5, 1))
+    >>> sine = dr.Objective(net, "squared_error", x, np.sin(np.pi * x))
+    >>> for beta in ("powell_beale", "polak_ribiere"):
+    ...     cg = dr.methods.ConjugateGradient(beta=beta)
+    ...     result = dr.train(sine, net.initial_weights(0), cg, stop=[dr.stopping.Goal(0.001)])
+    ...     print(beta, result.reason.name, set(result.arrays()["wolfe"].tolist()))
+    powell_beale GOAL {True}
+    polak_ribiere GOAL {True}
     """
 
     beta: str | Beta = POWELL_BEALE

@@ -48,6 +48,20 @@ class GradientDescent:
     ------
     SettingError
         If a value is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import deltarule as dr
+    >>> x = np.linspace(-1, 1, 41)[:, None]
+    >>> net = dr.Network((1, 5, 1))
+    >>> sine = dr.Objective(net, "squared_error", x, np.sin(np.pi * x))
+    >>> adaptive = dr.methods.GradientDescent(learning_rate=0.1, momentum=0.9, adaptive=True)  # traingdx
+    >>> result = dr.train(sine, net.initial_weights(0), adaptive, stop=[dr.stopping.Goal(0.001)])
+    >>> result.reason.name
+    'GOAL'
+    >>> bool(result.arrays()["rate"].max() > 0.1)  # the rate has grown on the way
+    True
     """
 
     learning_rate: float = 0.01

@@ -72,6 +72,20 @@ class LBFGS:
     ------
     SettingError
         If a value is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import deltarule as dr
+    >>> x = np.linspace(-1, 1, 41)[:, None]
+    >>> net = dr.Network((1, 5, 1))
+    >>> sine = dr.Objective(net, "squared_error", x, np.sin(np.pi * x))
+    >>> for memory in (1, 20):
+    ...     lbfgs = dr.methods.LBFGS(memory=memory)
+    ...     result = dr.train(sine, net.initial_weights(0), lbfgs, stop=[dr.stopping.Goal(0.001)])
+    ...     print(memory, result.reason.name)
+    1 GOAL
+    20 GOAL
     """
 
     memory: int = 20

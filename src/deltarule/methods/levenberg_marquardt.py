@@ -96,6 +96,19 @@ class LevenbergMarquardt:
     ------
     SettingError
         If a value is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import deltarule as dr
+    >>> x = np.linspace(-1, 1, 41)[:, None]
+    >>> net = dr.Network((1, 5, 1))
+    >>> sine = dr.Objective(net, "squared_error", x, np.sin(np.pi * x))
+    >>> result = dr.train(sine, net.initial_weights(0), "levenberg_marquardt", stop=[dr.stopping.Goal(1e-8)])
+    >>> result.reason.name, result.step < 20
+    ('GOAL', True)
+    >>> sorted(result.history[-1].details)
+    ['gain', 'mu', 'trials']
     """
 
     mu: float = 1e-3

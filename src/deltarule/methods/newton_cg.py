@@ -72,6 +72,19 @@ class NewtonCG:
     ------
     SettingError
         If a value is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import deltarule as dr
+    >>> x = np.linspace(-1, 1, 41)[:, None]
+    >>> net = dr.Network((1, 5, 1))
+    >>> sine = dr.Objective(net, "squared_error", x, np.sin(np.pi * x))
+    >>> result = dr.train(sine, net.initial_weights(0), "newton_cg", stop=[dr.stopping.Goal(1e-6)])
+    >>> result.reason.name
+    'GOAL'
+    >>> sorted(result.history[-1].details)
+    ['products', 'radius', 'ratio', 'trials']
     """
 
     radius: float = 1.0

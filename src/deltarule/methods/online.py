@@ -58,6 +58,20 @@ class Online:
     ------
     SettingError
         If a name is unknown or a value is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import deltarule as dr
+    >>> x = np.linspace(-1, 1, 41)[:, None]
+    >>> net = dr.Network((1, 5, 1))
+    >>> sine = dr.Objective(net, "squared_error", x, np.sin(np.pi * x))
+    >>> online = dr.methods.Online(learning_rate=0.1, seed=1)
+    >>> result = dr.train(sine, net.initial_weights(0), online, stop=[dr.stopping.MaxSteps(200)])
+    >>> result.loss < 0.01 * result.history[0].loss
+    True
+    >>> result.state.epoch, result.state.updates  # 41 rows, 200 times
+    (200, 8200)
     """
 
     learning_rate: Any = 0.01

@@ -66,6 +66,20 @@ class Rprop:
     ------
     SettingError
         If the variant is unknown or a value is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import deltarule as dr
+    >>> x = np.linspace(-1, 1, 41)[:, None]
+    >>> net = dr.Network((1, 5, 1))
+    >>> sine = dr.Objective(net, "squared_error", x, np.sin(np.pi * x))
+    >>> for variant in ("irprop+", "rprop-"):  # the default, and what trainrp is
+    ...     rprop = dr.methods.Rprop(variant=variant)
+    ...     result = dr.train(sine, net.initial_weights(0), rprop, stop=[dr.stopping.Goal(0.001)])
+    ...     print(variant, result.reason.name)
+    irprop+ GOAL
+    rprop- GOAL
     """
 
     variant: str = "irprop+"

@@ -76,6 +76,19 @@ class ScaledConjugateGradient:
     ------
     SettingError
         If a value is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import deltarule as dr
+    >>> x = np.linspace(-1, 1, 41)[:, None]
+    >>> net = dr.Network((1, 5, 1))
+    >>> sine = dr.Objective(net, "squared_error", x, np.sin(np.pi * x))
+    >>> result = dr.train(sine, net.initial_weights(0), "trainscg", stop=[dr.stopping.Goal(0.001)])
+    >>> result.reason.name
+    'GOAL'
+    >>> sorted(result.history[-1].details)
+    ['agreement', 'damping', 'refused', 'restart', 'since']
     """
 
     sigma: float = 5e-5
