@@ -82,7 +82,8 @@ PLANTED = {
     "mean twice": "factor:1/rows",
 }  # fmt: skip
 PENALTIES = {
-    "penalty forgotten": "penalty:forgotten", "penalty double": "penalty:double", "penalty on biases": "penalty:on_biases"
+    "penalty forgotten": "penalty:forgotten", "penalty double": "penalty:double",
+    "penalty on biases": "penalty:on_biases",
 }  # fmt: skip
 
 

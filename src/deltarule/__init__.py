@@ -19,7 +19,7 @@ from deltarule.record import Record
 from deltarule.train import steps, train
 
 if TYPE_CHECKING:
-    from deltarule import plots
+    from deltarule import explain, plots
     from deltarule.comparing import compare
     from deltarule.comparison import Comparison
     from deltarule.estimators.classifier import MLPClassifier
@@ -33,9 +33,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Activation", "Comparison", "DeltaruleError", "InputError", "Loss", "MLPClassifier", "MLPRegressor", "Model",
-    "ModelFileError", "Network", "Objective", "OnlineClassifier", "OnlineRegressor", "Record", "Result", "SettingError", "TableError",
-    "TrainingError", "activations", "compare", "fit", "load", "losses", "methods", "observers", "plots", "predict",
-    "steps", "stopping", "train",
+    "ModelFileError", "Network", "Objective", "OnlineClassifier", "OnlineRegressor", "Record", "Result", "SettingError",
+    "TableError", "TrainingError", "activations", "compare", "explain", "fit", "load", "losses", "methods", "observers",
+    "plots", "predict", "steps", "stopping", "train",
 ]  # fmt: skip
 
 _ON_FIRST_USE = {
@@ -55,8 +55,8 @@ def __getattr__(name: str) -> Any:
     """Load the faces on first use (PEP 562), so that the parts stay quick to import."""
     from importlib import import_module
 
-    if name == "plots":
-        return import_module("deltarule.plots")
+    if name in ("explain", "plots"):
+        return import_module(f"deltarule.{name}")
     if name in _ON_FIRST_USE:
         return getattr(import_module(f"deltarule.{_ON_FIRST_USE[name]}"), name)
     raise AttributeError(f"module 'deltarule' has no attribute {name!r}")

@@ -1,8 +1,8 @@
 """A network's loss in complex arithmetic, for slopes without a subtraction.
 
-The imaginary part of φ(w + ih) / h is φ′(w) up to a term in h², and h may be 10⁻³⁰, so that nothing but rounding is left
-(Squire and Trapp 1998). The formulas are written here a second time, on purpose: a check that called the package's own
-would share their mistakes. Where a formula has two branches the real part chooses, as it does at a kink.
+The imaginary part of φ(w + ih) / h is φ′(w) up to a term in h², and h may be 10⁻³⁰, so that nothing but rounding is
+left (Squire and Trapp 1998). The formulas are written here a second time, on purpose: a check that called the package's
+own would share their mistakes. Where a formula has two branches the real part chooses, as it does at a kink.
 """
 
 from collections.abc import Callable
@@ -33,11 +33,11 @@ def _softplus(e: Complexes) -> Complexes:
 
 
 def _size(e: Complexes) -> Complexes:
-    return np.where(e.real < 0, -e, e)
+    return np.asarray(np.where(e.real < 0, -e, e))
 
 
 def _elu(e: Complexes, scale: float, alpha: float) -> Complexes:
-    return scale * np.where(e.real > 0, e, alpha * np.expm1(e))
+    return np.asarray(scale * np.where(e.real > 0, e, alpha * np.expm1(e)), dtype=np.complex128)
 
 
 def _gelu(e: Complexes) -> Complexes:
@@ -48,7 +48,7 @@ def _gelu(e: Complexes) -> Complexes:
 
 def _softmax(e: Complexes) -> Complexes:
     q = np.exp(e - e.real.max(axis=1, keepdims=True))
-    return q / q.sum(axis=1, keepdims=True)
+    return np.asarray(q / q.sum(axis=1, keepdims=True))
 
 
 FORMULAS: dict[str, Callable[[Complexes], Complexes]] = {
@@ -84,7 +84,7 @@ def _entropy(t: Floats) -> Floats:
 def _cross_entropy(e: Complexes, y: Complexes, t: Floats, q: float) -> Complexes:
     shifted = e - e.real.max(axis=1, keepdims=True)
     log_y = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return _entropy(t) - np.where(t > 0, t * log_y, 0)
+    return np.asarray(_entropy(t) - np.where(t > 0, t * log_y, 0), dtype=np.complex128)
 
 
 def _huber(e: Complexes, y: Complexes, t: Floats, delta: float) -> Complexes:
@@ -95,7 +95,8 @@ def _huber(e: Complexes, y: Complexes, t: Floats, delta: float) -> Complexes:
 def _log_cosh(e: Complexes, y: Complexes, t: Floats, q: float) -> Complexes:
     r = _size(y - t)
     half = np.sinh(0.5 * np.where(r.real < 1, r, 0))  # cosh r − 1 = 2 sinh²(r/2): a small r keeps its digits
-    return np.where(r.real < 1, np.log1p(2 * half * half), r + np.log1p(np.exp(-2 * r)) - np.log(2))
+    far = r + np.log1p(np.exp(-2 * r)) - np.log(2)
+    return np.asarray(np.where(r.real < 1, np.log1p(2 * half * half), far), dtype=np.complex128)
 
 
 def _quantile(e: Complexes, y: Complexes, t: Floats, q: float) -> Complexes:

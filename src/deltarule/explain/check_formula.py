@@ -29,7 +29,7 @@ COINCIDENCE = 1e-6
 
 
 class PlaceCheck(NamedTuple):
-    """A place: e, what df gives there, the slope to the left and to the right, the bound on them, whether it is right."""
+    """A place: e, what df gives there, the slope to the left and to the right, their bound, whether it is right."""
 
     e: float
     given: float

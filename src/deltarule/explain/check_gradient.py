@@ -35,12 +35,12 @@ MOST_WEIGHTS, MOST_ROWS = 400, 500
 
 
 class WeightCheck(NamedTuple):
-    """A weight: its index and name, the gradient, the numeric slope, the bound, and ``right``, ``kink`` or ``wrong``.
+    """A weight: its place in w, its name, the gradient, the numeric slope, its bound; ``right``, ``kink`` or ``wrong``.
 
     A `step` of 0 is a complex step, which has no truncation.
     """
 
-    index: int
+    place: int
     name: str
     gradient: float
     numeric: float
@@ -257,7 +257,7 @@ def _touched_by_kinks(complex_step: ComplexStep, near: float) -> NDArray[np.bool
 def _layers(network: Any, found: list[WeightCheck]) -> list[LayerCheck]:
     layers = []
     for layer, (i, _, k) in enumerate(network.spans):
-        layers.append(_layer(network.layer_name(layer), [weight for weight in found if i <= weight.index < k]))
+        layers.append(_layer(network.layer_name(layer), [weight for weight in found if i <= weight.place < k]))
     return layers
 
 

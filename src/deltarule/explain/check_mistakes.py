@@ -1,7 +1,7 @@
 """Backpropagation with mistakes: every wrong rule that `check.rule` knows, as settings of one short backward pass.
 
-A `Rule` is a choice for each place where people go wrong. The true gradient is the choice of all defaults; the number of
-other choices is how many mistakes a rule holds.
+A `Rule` is a choice for each place where people go wrong. The true gradient is the choice of all defaults; the number
+of other choices is how many mistakes a rule holds.
 """
 
 from collections.abc import Iterator
@@ -119,7 +119,7 @@ class Setting(NamedTuple):
     T: Floats
 
     def gradient(self, rule: Rule) -> tuple[Floats, Floats] | None:
-        """Return the data's part of a rule's gradient, the mean over its rows, and the penalty's; None if shapes forbid it."""
+        """Return the rows' part of a rule's gradient, a mean, and the penalty's; None if shapes forbid it."""
         X, T = {"last": (self.X[-1:], self.T[-1:]), "first": (self.X[:1], self.T[:1])}.get(rule.rows, (self.X, self.T))
         layers = list(self.network.layers(self.w))
         E, Y = [], [X]
@@ -152,8 +152,8 @@ class Setting(NamedTuple):
     def _error(self, rule: Rule, E: Floats, Y: Floats, T: Floats) -> Floats:
         signal = self.loss.signal(np, E, Y, T, self.loss.parameter or 0.0)
         if rule.error == "sign":
-            return np.sign(signal)
-        return np.abs(signal) if rule.error == "unsigned" else signal
+            return np.asarray(np.sign(signal))
+        return np.asarray(np.abs(signal)) if rule.error == "unsigned" else signal
 
     def _slopes(self, rule: Rule, i: int, E: Floats, Y: Floats) -> tuple[Floats, Floats]:
         """Return what multiplies δ in the update of layer i, and what multiplies it on its way back."""

@@ -275,7 +275,7 @@ def _said(factor: float, network: Network, found: Rule) -> tuple[tuple[str, ...]
         names.append("factor:sign")
     for number, (words, name) in numbers.items():
         if abs(abs(factor) - number) <= 1e-6 * number:
-            return tuple([*said, *([words] if words else [])]), tuple([*names, *([name] if name else [])])
+            return (*said, *([words] if words else [])), (*names, *([name] if name else []))
     return (*said, f"multiplied by {abs(factor):.6g}"), (*names, "factor:other")
 
 
