@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from math import inf, isfinite
 from typing import Any
 
@@ -17,13 +18,14 @@ from deltarule.explain import health, health_rows
 from deltarule.explain.diagnosis import curvature
 from deltarule.explain.diagnosis.curvature import Spectrum, WayOut
 from deltarule.explain.health import Health
+from deltarule.explain.health_recorder import HealthRecorder
 from deltarule.explain.health_rows import Sample
 from deltarule.explain.names import Names
 from deltarule.methods import ConjugateGradient, Method
 from deltarule.network import Network
 from deltarule.objective import Objective
 from deltarule.stopping import MaxPasses, MaxSteps, Reason
-from deltarule.train import train
+from deltarule.train import steps, train
 
 Floats = NDArray[np.float64]
 
@@ -51,6 +53,8 @@ class Case:
         The objective after each step of the run, the start first; empty where it is not known.
     reason : Reason or None
         Why the run ended.
+    recorder : HealthRecorder or None
+        The health of the neurons in the run.
     """
 
     taken: Sample
@@ -59,6 +63,7 @@ class Case:
     method: Method | None = None
     losses: Floats = field(default_factory=lambda: np.zeros(0))
     reason: Reason | None = None
+    recorder: HealthRecorder | None = None
 
     @property
     def objective(self) -> Objective:
@@ -120,13 +125,40 @@ class Case:
 
     @cached_property
     def health(self) -> Health:
-        """Slopes and sizes, per neuron and layer."""
-        return health.of_sample(self.taken, self.w, None, self.baseline)
+        """Slopes per neuron; sizes of weights, gradient and next step per layer."""
+        return health.of_sample(self.taken, self.w, self.step, self.baseline, self.names)
+
+    @cached_property
+    def step(self) -> Floats | None:
+        """The change of w in the next step of the method; None where there is none or it is not finite."""
+        if self.method is None or not self.finite:
+            return None
+        with np.errstate(all="ignore"):
+            *_, state = islice(steps(self.objective, self.w, self.method), 2)
+            change = np.asarray(state.w, dtype=float) - self.w
+        return change if np.all(np.isfinite(change)) and np.any(change) else None
+
+    @cached_property
+    def heard(self) -> float:
+        """The variance of the outputs over the rows, as a share of the targets'."""
+        targets = float(self.taken.T.var(axis=0).sum())
+        with np.errstate(all="ignore"):
+            return float(self.trace.Y[-1].var(axis=0).sum()) / targets if targets > 0 else 1.0
+
+    def since(self, trouble: str) -> dict[str, int]:
+        """Return for neurons the step since which a trouble of `health_recorder.Course` has lasted, where recorded."""
+        courses = [] if self.recorder is None else self.recorder.courses
+        return {one.last.name: step for one in courses if (step := getattr(one, trouble)) is not None}
 
     @cached_property
     def spectrum(self) -> Spectrum:
-        """The extreme curvatures."""
+        """The extreme curvatures of the Hessian."""
         return curvature.of_objective(self.objective, self.w)
+
+    @cached_property
+    def gauss_newton(self) -> float:
+        """The largest curvature of the Gauss-Newton matrix: how much any direction changes the outputs."""
+        return curvature.largest_gauss_newton(self.objective, self.w)
 
     @cached_property
     def way_out(self) -> WayOut:

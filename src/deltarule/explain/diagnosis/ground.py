@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.explain.diagnosis import curvature
 from deltarule.explain.diagnosis.case import Case, descend
 from deltarule.explain.diagnosis.finding import Finding, Measurement, Standing
 from deltarule.objective import Objective
@@ -22,6 +23,12 @@ DROP = 0.1
 """Share of the objective that the way out and some passes must take away, more than the passes alone."""
 FLAT = 1e-6
 """Curvatures up to this share of the loss make a place flat."""
+LOWER = 1e-3
+"""Share of the objective that the way out must take for a place to be called a saddle."""
+DEAF = 0.02
+"""Variance of the outputs over the rows, as a share of the targets' variance, up to which they are constant."""
+TELLING = 0.7
+"""Share of the baseline that a fresh network loses at most where the inputs tell something."""
 POOR = 0.5
 """Share of the objective at which a fresh start ends that shows a minimum to be a poor one."""
 ODDS = 0.25
@@ -37,7 +44,7 @@ PARTS = 5
 def standing(case: Case) -> Standing:
     """Return where the weights stand."""
     if not case.finite:
-        return Standing("undefined", float("nan"), 0.0, float("nan"), float("nan"), {}, 0.0)
+        return Standing("undefined", nan, 0.0, nan, nan, nan, {}, nan, 0.0)
     found = case.spectrum
     size = abs(case.value) or 1.0
     descent = max(0.0, (case.value - case.continued) / size)
@@ -45,13 +52,19 @@ def standing(case: Case) -> Standing:
     what = "minimum"
     if descent > AT_REST:
         what = "slope"
-    elif is_bent(case) and drop > 0:
+    elif is_bent(case) and drop >= LOWER:
         what = "saddle"
-    elif found.largest <= FLAT * size:
+    elif found.largest <= FLAT * size or is_deaf(case):
         what = "plateau"
     gradient = float(np.linalg.norm(case.grad))
     out = _parts(case, found.direction) if is_bent(case) else {}
-    return Standing(what, gradient, descent, found.largest, found.smallest, out, drop)
+    along = curvature.gauss_newton_along(case.objective, case.w, found.direction) if out else nan
+    return Standing(what, gradient, descent, found.largest, found.smallest, case.gauss_newton, out, along, drop)
+
+
+def is_deaf(case: Case) -> bool:
+    """Return whether the outputs are the same for all rows though the inputs tell something of the targets."""
+    return case.network.depth > 1 and case.heard <= DEAF and case.learnable <= TELLING
 
 
 def is_bent(case: Case) -> bool:

@@ -55,7 +55,7 @@ class Overflow(NamedTuple):
 
     def __str__(self) -> str:
         when = "" if self.step is None else f" (step {self.step})"
-        lines = [f"{self.origin}{when}", *(f"  {number}" for number in self.led_to_it)]
+        lines = [f"{self.origin}{when}", *(f"  {one.what}: {one.value:.4g}" for one in self.led_to_it)]
         return "\n".join(lines)
 
 

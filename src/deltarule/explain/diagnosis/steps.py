@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from math import inf, isfinite
 from typing import NamedTuple
 
@@ -13,7 +12,6 @@ from deltarule.explain.diagnosis import curvature
 from deltarule.explain.diagnosis.case import Case, rate_of, with_rate
 from deltarule.explain.diagnosis.finding import Finding, Measurement
 from deltarule.stopping import Reason
-from deltarule.train import steps
 
 Floats = NDArray[np.float64]
 
@@ -51,12 +49,8 @@ class Along(NamedTuple):
 
 def along(case: Case) -> Along | None:
     """Measure the curvature along the next step of the method; None where it makes none."""
-    if case.method is None:
-        return None
-    with np.errstate(all="ignore"):
-        *_, state = islice(steps(case.objective, case.w, case.method), 2)
-    step = np.asarray(state.w, dtype=float) - case.w
-    if not np.all(np.isfinite(step)) or not np.any(step):
+    step = case.step
+    if step is None:
         return None
     slope, bend = float(case.grad @ step), float(step @ curvature.hessian_product(case.objective, case.w, step))
     best = -slope / bend if bend > 0 else inf
