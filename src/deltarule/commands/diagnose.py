@@ -19,7 +19,8 @@ JSON = {
     "findings[].evidence[]": "`what` was measured, its `value`, the `threshold` or null, and whether the finding lies "
     "`above` it",
     "findings[].trial": "null without `--try`, and where no training can test the advice; otherwise what was `changed` "
-    "on a clone, the `passes` of both, the loss `now`, `without` and `with_advice`, and whether it `helped`",
+    "on a clone, the loss `now`, `without` and `with_advice`, after how many passes, `passes_without` and "
+    "`passes_with`, and whether it `helped`",
     "standing.what": "`minimum`, `saddle`, `plateau`, `slope`, or `undefined` where the loss is not finite",
     "standing.gradient, descent": "the length of the gradient; the share of the objective that some more passes take",
     "standing.largest, smallest, gauss_newton": "extreme curvatures of the Hessian; the largest of the Gauss-Newton "

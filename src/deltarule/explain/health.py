@@ -222,8 +222,8 @@ def _twins(network: Network, w: Floats, names: Names) -> dict[tuple[int, int], s
     layers = list(network.layers(w))
     for i in range(network.depth - 1):
         around = np.column_stack([layers[i][0], layers[i][1], layers[i + 1][0].T])
-        scale = np.abs(around).max() if around.size else 0.0
         for k in range(1, len(around)):
+            scale = np.maximum(np.abs(around[:k]).max(axis=1), np.abs(around[k]).max())
             same = np.flatnonzero(np.abs(around[:k] - around[k]).max(axis=1) <= ALIKE * scale)
             if len(same):
                 found[i, k] = names.neurons[i][same[0]]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from deltarule.explain.diagnosis import data, given, ground, overflow, remedies, steps, units
 from deltarule.explain.diagnosis.case import Case
 from deltarule.explain.diagnosis.finding import Diagnosis, Finding
@@ -16,45 +18,47 @@ from deltarule.stopping import Reason
 LEARNT = 0.05
 """Share of the baseline below which a network has learnt, and nothing is looked for."""
 
-DETECTORS: dict[str, Callable[[Case], Finding | None]] = {
-    "input_scale": data.input_scale,
-    "input_outlier": data.input_outlier,
-    "input_offset": data.input_offset,
-    "target_range": data.target_range,
-    "opposing_rows": data.opposing_rows,
-    "symmetric_units": units.symmetric_units,
-    "rate_large": steps.rate_large,
-    "dead_units": units.dead_units,
-    "saturation": units.saturation,
-    "penalty": ground.penalty,
-    "plateau": units.plateau,
-    "saddle": ground.saddle,
-    "rate_small": steps.rate_small,
-    "poor_minimum": ground.poor_minimum,
-    "unfinished": steps.unfinished,
-}
-"""What looks for each kind, in the order in which it is looked for."""
-KINDS = ("non_finite", *DETECTORS)
+DETECTORS: tuple[tuple[str, Callable[[Case], Finding | None]], ...] = (
+    ("input_scale", data.input_scale),
+    ("input_outlier", data.input_outlier),
+    ("input_offset", data.input_offset),
+    ("target_range", data.target_range),
+    ("opposing_rows", data.opposing_rows),
+    ("penalty", ground.penalty),
+    ("symmetric_units", units.symmetric_units),
+    ("rate_large", steps.rate_large),
+    ("dead_units", units.dead_units),
+    ("poor_minimum", ground.stationary),
+    ("saturation", units.saturation),
+    ("saddle", ground.saddle),
+    ("rate_small", steps.rate_small),
+    ("plateau", units.plateau),
+    ("poor_minimum", ground.poor_minimum),
+    ("unfinished", steps.unfinished),
+)
+"""What looks for each kind, in the order in which it is looked for: a minimum where the gradient vanishes comes before
+saturation, for there f′ holds nothing back, and one that is only nearly at rest after all else."""
+KINDS = tuple(dict.fromkeys(["non_finite", *(kind for kind, _ in DETECTORS)]))
 """Every kind of finding."""
 
 _STANDS_STILL = ("plateau", "saddle", "rate_small", "poor_minimum", "unfinished")
-_OF_NEURONS = ("dead_units", "saturation", "penalty", *_STANDS_STILL)
+_OF_NEURONS = ("dead_units", "saturation", *_STANDS_STILL)
 EXPLAINS: dict[str, Sequence[str]] = {
-    "non_finite": _OF_NEURONS,
-    "input_scale": ("rate_large", *_OF_NEURONS),
-    "input_outlier": ("rate_large", *_OF_NEURONS),
-    "input_offset": ("rate_large", *_OF_NEURONS),
-    "target_range": ("rate_large", *_OF_NEURONS),
+    "non_finite": ("penalty", *_OF_NEURONS),
+    "input_scale": ("rate_large", "penalty", *_OF_NEURONS),
+    "input_outlier": ("rate_large", "penalty", *_OF_NEURONS),
+    "input_offset": ("rate_large", "penalty", *_OF_NEURONS),
+    "target_range": ("rate_large", "penalty", *_OF_NEURONS),
     "opposing_rows": ("rate_large", "penalty", *_STANDS_STILL),
-    "symmetric_units": ("rate_large", "saturation", "penalty", *_STANDS_STILL),
+    "penalty": ("rate_large", "symmetric_units", *_OF_NEURONS),
+    "symmetric_units": ("rate_large", *_OF_NEURONS),
     "rate_large": _OF_NEURONS,
-    "dead_units": ("penalty", *_STANDS_STILL),
-    "saturation": ("penalty", *_STANDS_STILL),
-    "penalty": _STANDS_STILL,
+    "dead_units": _STANDS_STILL,
+    "saturation": _STANDS_STILL,
     "plateau": _STANDS_STILL,
     "saddle": _STANDS_STILL,
     "rate_small": _STANDS_STILL,
-    "poor_minimum": ("unfinished",),
+    "poor_minimum": ("saturation", *_STANDS_STILL),
 }
 """What a finding brings about: that is not looked for any more, it would go away with its cause."""
 
@@ -128,7 +132,11 @@ def diagnose(
     ('symmetric_units',)
     """
     known = given.read(what, rows, targets, w, loss, l2, method, history, recorder, query, member)
-    known = given.again(known) if again else known
+    with np.errstate(all="ignore"):  # what overflows is what is looked for
+        return _looked_at(given.again(known) if again else known, test_advice)
+
+
+def _looked_at(known: Given, test_advice: bool) -> Diagnosis:
     case, notes = known.case(), list(known.notes)
     if known.objective.n_rows > len(case.taken.places):
         notes.append(f"{len(case.taken.places):,} of {known.objective.n_rows:,} rows were looked at")
@@ -149,7 +157,7 @@ def _first(case: Case, known: Given) -> list[Finding]:
 def _diagnosis(case: Case, findings: list[Finding], test_advice: bool, notes: Sequence[str]) -> Diagnosis:
     looked_for = case.finite and (bool(findings) or case.excess > LEARNT)
     explained = {kind for finding in findings for kind in EXPLAINS[finding.kind]}
-    for kind, detect in DETECTORS.items() if looked_for else ():
+    for kind, detect in DETECTORS if looked_for else ():
         found = None if kind in explained else detect(case)
         if found is not None:
             findings.append(found)

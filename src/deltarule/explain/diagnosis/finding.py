@@ -13,6 +13,10 @@ from deltarule.explain.grids import Grid, html, text
 from deltarule.explain.health import Health
 from deltarule.explain.health_recorder import HealthRecorder
 
+SHARE = 0.5
+"""From such a threshold up a share lies past it by how little is missing to the whole."""
+HELPS = 0.9
+"""Share of the loss without an advice that is left with it, at most, where it helps."""
 SURE = 2.0
 """A measurement so many times past its threshold makes a finding clear; a nearer one leaves it likely."""
 
@@ -36,32 +40,35 @@ class Measurement(NamedTuple):
         high, low = (self.value, self.threshold) if self.above else (self.threshold, self.value)
         if high < 0:  # both are: the one farther from 0 is the lower
             high, low = -low, -high
+        if self.above and SHARE <= self.threshold < 1 and self.value <= 1:  # a share: what is missing to the whole
+            high, low = 1 - self.threshold, 1 - self.value
         return high / low if low > 0 else inf
 
 
 class Trial(NamedTuple):
-    """A test of an advice on clones: the loss now, and after as many passes without the advice and with it.
+    """A test of an advice on clones: what is lost now, after more passes without the advice, and with it.
 
-    The losses are without penalty, on the rows as they were given. `helped` says whether the loss with the advice is
-    at most nine tenths of the loss without it.
+    A clone that begins with fresh weights has the passes of the run that it takes the place of besides: so both have
+    had as many. The losses are without penalty, on the rows as they were given.
     """
 
     changed: str
-    passes: float
     now: float
     without: float
+    passes_without: float
     with_advice: float
+    passes_with: float
 
     @property
     def helped(self) -> bool:
-        """Whether the advice made a difference."""
-        return self.with_advice <= 0.9 * self.without or (isfinite(self.with_advice) and not isfinite(self.without))
+        """Whether the loss with the advice is finite, and at most nine tenths of the loss without it."""
+        return isfinite(self.with_advice) and not self.with_advice > HELPS * self.without
 
     def __str__(self) -> str:
         verdict = "it helps" if self.helped else "it does not help"
         return (
-            f"{self.changed}: loss {self.now:.4g} now; after {self.passes:g} passes {self.without:.4g} without and "
-            f"{self.with_advice:.4g} with it: {verdict}"
+            f"{self.changed}: loss {self.now:.4g} now, {self.without:.4g} after {self.passes_without:.0f} more passes "
+            f"without, {self.with_advice:.4g} after {self.passes_with:.0f} passes with it: {verdict}"
         )
 
 

@@ -18,6 +18,7 @@ from deltarule.explain.health_recorder import HealthRecorder
 from deltarule.explain.names import Names
 from deltarule.history import Result
 from deltarule.methods import Method, Online, rules, schedules
+from deltarule.methods.line_search import StrongWolfe
 from deltarule.model import Model
 from deltarule.objective import Objective
 from deltarule.stopping import MaxSteps, MinGrad, Reason
@@ -171,7 +172,7 @@ def _value(value: Any) -> Any:
     """Return a setting from what a model file holds: rules and schedules are written as they are made."""
     if not isinstance(value, str) or not value.endswith(")"):
         return value
-    kinds = {made.__name__: made for made in (*rules.RULES.values(), *schedules.SCHEDULES.values())}
+    kinds = {made.__name__: made for made in (*rules.RULES.values(), *schedules.SCHEDULES.values(), StrongWolfe)}
     try:
         call = ast.parse(value, mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
