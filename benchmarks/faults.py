@@ -2,8 +2,10 @@
 
 Whether a fault has been put in follows from how it was made, never from the classifier. A fault that does no harm is
 none: what was made is drawn again until it loses at least a tenth of what a constant loses and half as much again as
-the same problem without the fault. A healthy network loses little more than the best of several fresh starts of a
-strong method.
+the same problem without the fault. Nor is one that did not take effect: steps too long or too short are those that a
+tenth or a thousand times their length serves better, on a plateau the loss of a run has hardly moved, and outputs at
+the wrong end are still there when the run ends. A healthy network loses little more than the best of several fresh
+starts of a strong method.
 """
 
 from collections.abc import Callable
@@ -15,11 +17,18 @@ import numpy as np
 import deltarule as dr
 from deltarule.explain import health_rows
 from deltarule.explain.diagnosis import curvature
+from deltarule.explain.diagnosis.case import with_rate
 from deltarule.methods import ConjugateGradient, GradientDescent, LevenbergMarquardt, Online
 from deltarule.stopping import MaxPasses, MaxSteps, Reason
 
 HARM, LEAST = 1.5, 0.1
 """A fault loses so many times what the sound problem does, and this share of what a constant does, at least."""
+HELPS = 0.7
+"""Share of the loss that another learning rate leaves at most, from the same start, where the given one is at fault."""
+MOVED = 0.97
+"""Share of the loss after a third of a run that is left at its end, at least, on a plateau."""
+WRONG_END = 0.9
+"""Share of the outputs' range between output and target at the wrong end."""
 NEAR_BEST = 1.5
 """A healthy network loses at most so many times what the best of `STARTS` fresh starts does."""
 STARTS = 4
@@ -227,7 +236,10 @@ def saturated_output(rng):
     *_, (_, b) = o.network.layers(w)
     b[:] = rng.choice([-1, 1]) * rng.uniform(8, 15)
     patient = Patient(o, run(o, w, method, steps), method)
-    return patient if harms(patient, o) else None
+    off = np.abs(dr.predict(o.network, patient.w.w, p.X) - p.T)
+    wrong_end = off > WRONG_END * (1 if output == "logistic" else 2)
+    stays = wrong_end.mean() > 0.05 and (off[wrong_end] ** 2).sum() > 0.5 * (off**2).sum()
+    return patient if stays and harms(patient, o) else None
 
 
 def rate_small(rng):
@@ -237,8 +249,19 @@ def rate_small(rng):
     rate = 10 ** rng.uniform(-6.5, -4.5)
     ways = [Online(rate), GradientDescent(100 * rate), dr.methods.get("adam", learning_rate=rate, batch_size=16)]
     method = ways[int(rng.integers(3))]
-    patient = Patient(o, run(o, start(o, rng.integers(99)), method, int(rng.integers(30, 100))), method)
-    return patient if harms(patient, o) else None
+    w, steps = start(o, rng.integers(99)), int(rng.integers(30, 100))
+    patient = Patient(o, run(o, w, method, steps), method)
+    return patient if harms(patient, o) and other_rate_helps(patient, w, steps, (1e2, 1e3, 1e4)) else None
+
+
+def other_rate_helps(patient, w, steps, factors):
+    """Return whether the same run with another learning rate ends far lower."""
+    o, ends = patient.objective, []
+    for factor in factors:
+        result = run(o, w, with_rate(patient.method, factor), steps)
+        if result.reason is not Reason.NON_FINITE:
+            ends.append(mean_loss(o, result.w))
+    return bool(ends) and min(ends) <= HELPS * mean_loss(o, patient.w.w)
 
 
 def rate_large(rng):
@@ -250,9 +273,11 @@ def rate_large(rng):
         dr.methods.get("adam", learning_rate=10 ** rng.uniform(-0.3, 0.7), batch_size=16),
     ]  # fmt: skip
     method = ways[int(rng.integers(3))]
-    result = run(o, start(o, rng.integers(99)), method, int(rng.integers(30, 100)))
-    patient = Patient(o, result, method)
-    return patient if result.reason is not Reason.NON_FINITE and harms(patient, o) else None
+    w, steps = start(o, rng.integers(99)), int(rng.integers(30, 100))
+    patient = Patient(o, run(o, w, method, steps), method)
+    if patient.w.reason is Reason.NON_FINITE or not harms(patient, o):
+        return None
+    return patient if other_rate_helps(patient, w, steps, (0.1, 0.01)) else None
 
 
 def penalty(rng):
@@ -280,7 +305,13 @@ def plateau_logistic(rng):
     method, steps = some_method(rng)
     w = o.network.initial_weights(int(rng.integers(99)), "uniform")
     patient = Patient(o, run(o, w, method, steps), method)
-    return patient if harms(patient, p.objective()) else None
+    return patient if stood_still(patient.w) and harms(patient, p.objective()) else None
+
+
+def stood_still(result):
+    """Return whether the loss hardly moved in the last two thirds of a run."""
+    losses = [record.loss for record in result.history]
+    return losses[-1] >= MOVED * losses[len(losses) // 3]
 
 
 def plateau_small(rng):
@@ -292,7 +323,7 @@ def plateau_small(rng):
     method, steps = some_method(rng)
     w = rng.uniform(0.005, 0.05) * o.network.initial_weights(int(rng.integers(99)), "glorot")
     patient = Patient(o, run(o, w, method, steps), method)
-    return patient if harms(patient, p.objective()) else None
+    return patient if stood_still(patient.w) and harms(patient, p.objective()) else None
 
 
 def hessian(objective, w):

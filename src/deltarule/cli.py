@@ -261,11 +261,13 @@ def info(model: str | None, engine: bool, as_json: bool) -> None:
 
 
 def _add_explanations() -> None:
+    from deltarule.commands.diagnose import diagnose
     from deltarule.commands.explain import explain
     from deltarule.commands.why import why
 
     deltarule.add_command(explain)
     deltarule.add_command(why)
+    deltarule.add_command(diagnose)
 
 
 _add_explanations()

@@ -7,11 +7,18 @@ Here are
     why           a table with and without the derivative, and the answer in numbered facts
     rules         what stands in the place of f′ in the rules of `why`, for teaching
     teach         online and batch descent by one of them
+    diagnose      why training stands still: findings with evidence, and a test of each advice
+    Health        f′ per neuron, gradients and updates per layer, at one w; HealthRecorder records them in a run
+    first_non_finite   row, layer, neuron and epoch of the first number that was not finite
 """
 
 from deltarule.explain import rules
 from deltarule.explain.course import teach
+from deltarule.explain.diagnosis import Diagnosis, Finding, Overflow, diagnose, first_non_finite
 from deltarule.explain.explaining import update
+from deltarule.explain.health import Health, LayerHealth, NeuronHealth
+from deltarule.explain.health import measure as health_at
+from deltarule.explain.health_recorder import HealthRecorder
 from deltarule.explain.names import Names
 from deltarule.explain.recorder import Recorded, Recorder
 from deltarule.explain.step import Factors, Update
@@ -19,6 +26,7 @@ from deltarule.explain.terms import Account, Taken, Term
 from deltarule.explain.whys import Why, why
 
 __all__ = [
-    "Account", "Factors", "Names", "Recorded", "Recorder", "Taken", "Term", "Update", "Why", "rules", "teach", "update",
-    "why",
+    "Account", "Diagnosis", "Factors", "Finding", "Health", "HealthRecorder", "LayerHealth", "Names", "NeuronHealth",
+    "Overflow", "Recorded", "Recorder", "Taken", "Term", "Update", "Why", "diagnose", "first_non_finite", "health_at",
+    "rules", "teach", "update", "why",
 ]  # fmt: skip

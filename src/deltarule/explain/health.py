@@ -4,7 +4,6 @@ A small f′ lets nothing through: the row cannot move the weights into that neu
 a neuron that has made up its mind; on wrong ones it is the disease.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,10 +14,12 @@ from deltarule.activations import Activation
 from deltarule.engines.array import Pass
 from deltarule.errors import SettingError
 from deltarule.explain import health_rows
+from deltarule.explain.frames import plain
+from deltarule.explain.grids import Grid, number, share, text
 from deltarule.explain.health_rows import Sample
+from deltarule.explain.names import LISTED, Names
 from deltarule.network import Network
 from deltarule.objective import Objective
-from deltarule.train import steps as training_steps
 
 Floats = NDArray[np.float64]
 
@@ -93,23 +94,42 @@ class Health:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values; what is not known is null."""
-        layers = [_plain(layer._asdict()) for layer in self.layers]
-        neurons = [_plain(neuron._asdict()) for neuron in self.neurons]
+        layers, neurons = ([one._asdict() for one in part] for part in (self.layers, self.neurons))
         whole = {"loss": self.loss, "baseline": self.baseline, "wrong": self.wrong, "rows": self.rows}
-        return {**_plain(whole), "layers": layers, "neurons": neurons}
+        return dict(plain({**whole, "layers": layers, "neurons": neurons}))
+
+    def neuron(self, name: str) -> NeuronHealth:
+        """Return a neuron by its name.
+
+        Raises
+        ------
+        SettingError
+            If there is none of this name; the message says which there are.
+        """
+        for one in self.neurons:
+            if one.name == name:
+                return one
+        known = ", ".join(one.name for one in self.neurons[:LISTED])
+        raise SettingError(
+            f"There is no neuron {name!r}; the {len(self.neurons):,} of this network begin with {known}."
+        )
 
     def __str__(self) -> str:
-        lines = [
-            f"loss {self.loss:.4g}, of a constant {self.baseline:.4g}; {self.wrong:.0%} of {self.rows:,} rows wrong",
-            "layer       activation    rms weight  gradient    update   small f′  on wrong rows  dead",
-        ]
-        for layer in self.layers:
-            update = "-" if np.isnan(layer.update) else f"{layer.update:.1e}"
-            lines.append(
-                f"{layer.name:11} {layer.activation:12} {layer.weight:11.2e} {layer.gradient:9.1e} {update:>9} "
-                f"{layer.flat:10.0%} {layer.flat_wrong:14.0%} {layer.dead:5}"
-            )
-        return "\n".join(lines)
+        return text([layer_grid(self)])
+
+
+def layer_grid(health: Health, title: str = "") -> Grid:
+    """Return the sizes and shares of the layers as a table."""
+    about = f"{health.wrong:.0%} of {health.rows:,} rows wrong; loss {number(health.loss)}, of a constant "
+    header = ("layer", "activation", "rms weight", "gradient", "update", "small f′", "on wrong rows", "dead")
+    rows = [
+        (
+            one.name, one.activation, *map(number, (one.weight, one.gradient, one.update)),
+            share(one.flat), share(one.flat_wrong), str(one.dead),
+        )
+        for one in health.layers
+    ]  # fmt: skip
+    return Grid(title or about + number(health.baseline), header, rows)
 
 
 def measure(objective: Objective, w: Any, before: Any = None) -> Health:
@@ -140,28 +160,29 @@ def measure(objective: Objective, w: Any, before: Any = None) -> Health:
     ['hidden1[1]']
     """
     taken = health_rows.sample(objective)
-    return of_sample(
-        taken, np.asarray(objective.weights(w), dtype=float), before, health_rows.baseline(taken.objective)
-    )
+    w = np.asarray(objective.weights(w), dtype=float)
+    change = None if before is None else w - np.asarray(objective.weights(before), dtype=float)
+    return of_sample(taken, w, change, health_rows.baseline(taken.objective))
 
 
-def of_sample(taken: Sample, w: Floats, before: Any, constant: float) -> Health:
-    """Return the health on a sample of rows whose baseline is known."""
+def of_sample(taken: Sample, w: Floats, change: Floats | None, constant: float, names: Names | None = None) -> Health:
+    """Return the health on a sample of rows whose baseline is known, with the sizes of a change of w."""
     network, passed = taken.network, taken.trace(w)
+    names = names or Names(network)
     losses = health_rows.losses_of(taken.loss, passed, taken.T)
     wrong = health_rows.wrong_rows(losses, constant)
     with np.errstate(all="ignore"):
         grad = np.asarray(taken.objective.value_grad(w)[1], dtype=float)
-    change = np.full_like(w, np.nan) if before is None else w - np.asarray(before, dtype=float)
+    change = np.full_like(w, np.nan) if change is None else change
     small, slopes = flatness(taken, passed)
     layers, neurons = [], []
-    twins = _twins(network, w)
+    twins = _twins(network, w, names)
     for i, (start, _, stop) in enumerate(network.spans):
         part = slice(start, stop)
         dead = (slopes[i] == 0).all(axis=0)
         for k in range(network.sizes[i + 1]):
             neurons.append(NeuronHealth(
-                f"{network.layer_name(i)}[{k}]", i, k, float(slopes[i][:, k].mean()), float(small[i][:, k].mean()),
+                names.neurons[i][k], i, k, float(slopes[i][:, k].mean()), float(small[i][:, k].mean()),
                 _share(small[i][wrong, k]), bool(dead[k]), twins.get((i, k), ""),
             ))  # fmt: skip
         layers.append(LayerHealth(
@@ -195,114 +216,18 @@ def _steepest(row: Activation) -> float:
         return float(np.nanmax(np.abs(row.df(np, e, row.f(np, e)))))
 
 
-def _twins(network: Network, w: Floats) -> dict[tuple[int, int], str]:
+def _twins(network: Network, w: Floats, names: Names) -> dict[tuple[int, int], str]:
     """Return for hidden neurons, from the second on, the first neuron with the same weights in and out."""
     found = {}
     layers = list(network.layers(w))
     for i in range(network.depth - 1):
         around = np.column_stack([layers[i][0], layers[i][1], layers[i + 1][0].T])
-        scale = np.abs(around).max() if around.size else 0.0
         for k in range(1, len(around)):
+            scale = np.maximum(np.abs(around[:k]).max(axis=1), np.abs(around[k]).max())
             same = np.flatnonzero(np.abs(around[:k] - around[k]).max(axis=1) <= ALIKE * scale)
             if len(same):
-                found[i, k] = f"{network.layer_name(i)}[{same[0]}]"
+                found[i, k] = names.neurons[i][same[0]]
     return found
-
-
-class Moment(NamedTuple):
-    """A step of a run and the health there."""
-
-    step: int
-    health: Health
-
-
-class Timeline:
-    """The health over a run: add the states as they come, then ask since when.
-
-    Parameters
-    ----------
-    objective : Objective
-        What is trained on.
-    every : int
-        Steps from one look to the next.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from itertools import islice
-    >>> from deltarule import Network, steps
-    >>> net = Network((1, 3, 1), "tanh")
-    >>> objective = Objective(net, "squared_error", [[0.0], [1.0], [2.0]], [0.0, 1.0, 0.0])
-    >>> timeline = Timeline(objective)
-    >>> for state in islice(steps(objective, net.initial_weights(0)), 5):
-    ...     timeline.add(state)
-    >>> [moment.step for moment in timeline.moments]
-    [0, 1, 2, 3, 4]
-    """
-
-    def __init__(self, objective: Objective, every: int = 1) -> None:
-        if not isinstance(every, int) or every < 1:
-            raise SettingError(f"every was {every!r}; it is a whole number from 1 up.")
-        self.every = every
-        self.moments: list[Moment] = []
-        self._sample = health_rows.sample(objective)
-        self._constant = health_rows.baseline(self._sample.objective)
-        self._steps = 0
-        self._before: Any = None
-
-    def add(self, state: Any) -> None:
-        """Look at the next state of a run, the start first."""
-        if self._steps % self.every == 0:
-            w = np.asarray(state.w, dtype=float)
-            self.moments.append(Moment(self._steps, of_sample(self._sample, w, self._before, self._constant)))
-        self._before = np.asarray(state.w, dtype=float)
-        self._steps += 1
-
-    def flat_since(self, name: str, share: float = MOSTLY) -> int | None:
-        """Return the step since which a neuron's slope has been small on so many rows to the end, or None."""
-        return self._since(lambda health: _neuron(health, name).flat >= share)
-
-    def wrong_since(self, name: str, share: float = MOSTLY) -> int | None:
-        """Return the step since which a neuron's slope has been small on so many of the wrong rows."""
-        return self._since(lambda health: health.wrong > 0 and _neuron(health, name).flat_wrong >= share)
-
-    def _since(self, holds: Any) -> int | None:
-        since = None
-        for moment in self.moments:
-            if not holds(moment.health):
-                since = None
-            elif since is None:
-                since = moment.step
-        return since
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return ``step``, ``loss``, ``wrong`` (moments,), and flat shares and sizes of layers and neurons.
-
-        ``flat`` and ``flat_wrong`` have shape (moments, neurons) in the order of ``Health.neurons``; ``gradient``,
-        ``update`` and ``weight`` (moments, layers).
-        """
-        healths = [moment.health for moment in self.moments]
-        found: dict[str, NDArray[Any]] = {"step": np.array([moment.step for moment in self.moments])}
-        found |= {key: np.array([getattr(health, key) for health in healths]) for key in ("loss", "wrong")}
-        for key in ("flat", "flat_wrong"):
-            found[key] = np.array([[getattr(neuron, key) for neuron in health.neurons] for health in healths])
-        for key in ("weight", "gradient", "update"):
-            found[key] = np.array([[getattr(layer, key) for layer in health.layers] for health in healths])
-        return found
-
-
-def follow(timeline: Timeline, objective: Objective, w: Any, method: Any = "conjugate_gradient") -> Iterator[Any]:
-    """Yield the states of a run for ever, each added to a timeline: `deltarule.steps` under observation."""
-    for state in training_steps(objective, w, method):
-        timeline.add(state)
-        yield state
-
-
-def _neuron(health: Health, name: str) -> NeuronHealth:
-    for neuron in health.neurons:
-        if neuron.name == name:
-            return neuron
-    raise SettingError(f"There is no neuron {name!r}; there are {', '.join(one.name for one in health.neurons[:8])} ….")
 
 
 def _share(A: NDArray[np.bool_]) -> float:
@@ -312,10 +237,3 @@ def _share(A: NDArray[np.bool_]) -> float:
 def _rms(A: Floats) -> float:
     with np.errstate(all="ignore"):
         return float(np.sqrt(np.mean(A * A)))
-
-
-def _plain(content: dict[str, Any]) -> dict[str, Any]:
-    """Return numbers that are not finite as None."""
-    return {
-        key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in content.items()
-    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from math import inf, isfinite
 from typing import Any
 
@@ -17,19 +18,24 @@ from deltarule.explain import health, health_rows
 from deltarule.explain.diagnosis import curvature
 from deltarule.explain.diagnosis.curvature import Spectrum, WayOut
 from deltarule.explain.health import Health
+from deltarule.explain.health_recorder import HealthRecorder
 from deltarule.explain.health_rows import Sample
 from deltarule.explain.names import Names
-from deltarule.methods import ConjugateGradient, Method
+from deltarule.methods import ConjugateGradient, LevenbergMarquardt, Method
 from deltarule.network import Network
 from deltarule.objective import Objective
-from deltarule.stopping import MaxPasses, MaxSteps, Reason
-from deltarule.train import train
+from deltarule.stopping import MaxPasses, MaxSteps, MinGrad, Reason
+from deltarule.train import steps, train
 
 Floats = NDArray[np.float64]
 
+FEW_WEIGHTS = 200
+"""Up to so many weights fresh starts are trained by Levenberg-Marquardt."""
 PASSES = 60
 """Passes over the rows that a clone is trained for."""
-RESTARTS = 4
+SHARES = (1.0, 0.1, 0.01, 1e-3, 1e-4)
+"""Shares of the penalty that are tried on rows held out."""
+RESTARTS = 8
 """Fresh starts that a place is compared with."""
 
 
@@ -51,6 +57,8 @@ class Case:
         The objective after each step of the run, the start first; empty where it is not known.
     reason : Reason or None
         Why the run ended.
+    recorder : HealthRecorder or None
+        The health of the neurons in the run.
     """
 
     taken: Sample
@@ -59,6 +67,7 @@ class Case:
     method: Method | None = None
     losses: Floats = field(default_factory=lambda: np.zeros(0))
     reason: Reason | None = None
+    recorder: HealthRecorder | None = None
 
     @property
     def objective(self) -> Objective:
@@ -120,13 +129,48 @@ class Case:
 
     @cached_property
     def health(self) -> Health:
-        """Slopes and sizes, per neuron and layer."""
-        return health.of_sample(self.taken, self.w, None, self.baseline)
+        """Slopes per neuron; sizes of weights, gradient and next step per layer."""
+        return health.of_sample(self.taken, self.w, self.step, self.baseline, self.names)
+
+    @cached_property
+    def step(self) -> Floats | None:
+        """The change of w in the next step of the method; None where there is none or it is not finite."""
+        if self.method is None or not self.finite:
+            return None
+        with np.errstate(all="ignore"):
+            *_, state = islice(steps(self.objective, self.w, self.method), 2)
+            change = np.asarray(state.w, dtype=float) - self.w
+        return change if np.all(np.isfinite(change)) and np.any(change) else None
+
+    @cached_property
+    def heard(self) -> float:
+        """The variance of the outputs over the rows, as a share of the targets'."""
+        targets = float(self.taken.T.var(axis=0).sum())
+        with np.errstate(all="ignore"):
+            return float(self.trace.Y[-1].var(axis=0).sum()) / targets if targets > 0 else 1.0
+
+    def since(self, trouble: str) -> dict[str, int]:
+        """Return for neurons the step since which a trouble of `health_recorder.Course` has lasted, where recorded."""
+        courses = [] if self.recorder is None else self.recorder.courses
+        return {one.last.name: step for one in courses if (step := getattr(one, trouble)) is not None}
+
+    @property
+    def promise(self) -> float:
+        """The share of the objective that the slope promises, |g|² / 2λ for the largest curvature λ."""
+        size, bend = abs(self.value), abs(self.spectrum.largest)
+        with np.errstate(all="ignore"):
+            length = float(self.grad @ self.grad)
+        return length / (2 * bend * size) if length and bend * size > 0 else 0.0
 
     @cached_property
     def spectrum(self) -> Spectrum:
-        """The extreme curvatures."""
+        """The extreme curvatures of the Hessian."""
         return curvature.of_objective(self.objective, self.w)
+
+    @cached_property
+    def gauss_newton(self) -> float:
+        """The largest curvature of the Gauss-Newton matrix: how much any direction changes the outputs."""
+        return curvature.largest_gauss_newton(self.objective, self.w)
 
     @cached_property
     def way_out(self) -> WayOut:
@@ -139,15 +183,51 @@ class Case:
         return descend(self.objective, self.w)
 
     @cached_property
+    def stays(self) -> float:
+        """The share of the objective that as many passes of the method itself leave."""
+        return self.trained(self.method, PASSES) / self.value if self.value > 0 else 1.0
+
+    @cached_property
     def escaped(self) -> float:
         """The same from the end of the walk along the way out."""
         return descend(self.objective, self.way_out.w)
 
     @cached_property
     def restarted(self) -> tuple[float, ...]:
-        """The objective after twice as many passes of conjugate gradients from each of some fresh starts."""
+        """The objective after some passes of a strong method from each of some fresh starts."""
         starts = [self.network.initial_weights(seed, input_ranges=self.ranges) for seed in range(RESTARTS)]
-        return tuple(descend(self.objective, w, 2 * PASSES) for w in starts)
+        return tuple(descend(self.objective, w, 3 * PASSES, self.strong) for w in starts)
+
+    @cached_property
+    def held_out(self) -> dict[float, float]:
+        """The loss on every other row after training fresh weights on the rest, for some shares of the penalty."""
+        X, T, s = self.objective.rows
+        found = {}
+        for share in SHARES:
+            first, second = (
+                Objective(
+                    self.network, self.taken.loss, X[i::2], T[i::2], None if s is None else s[i::2],
+                    share * self.objective.l2,
+                )
+                for i in (0, 1)
+            )  # fmt: skip
+            w = self.network.initial_weights(0, input_ranges=self.ranges)
+            result = train(first, w, ConjugateGradient(), [MaxPasses(3 * PASSES), MinGrad()])
+            value = float(second.value(result.w)) - second.penalty(result.w)
+            found[share] = value if isfinite(value) else inf
+        return found
+
+    @property
+    def best_penalty(self) -> float:
+        """The share of the penalty, below 1, with which the rows held out lose least."""
+        return min(SHARES[1:], key=lambda share: self.held_out[share])
+
+    @property
+    def strong(self) -> Method:
+        """Levenberg-Marquardt for squared errors and few weights, otherwise conjugate gradients."""
+        if self.taken.loss.name == "squared_error" and self.network.n_weights <= FEW_WEIGHTS:
+            return LevenbergMarquardt(projection=False)
+        return ConjugateGradient()
 
     @cached_property
     def learnable(self) -> float:

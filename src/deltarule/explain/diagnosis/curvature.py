@@ -94,6 +94,26 @@ def of_objective(objective: Any, w: Floats) -> Spectrum:
     return spectrum(lambda v: hessian_product(objective, w, v), len(w))
 
 
+def gauss_newton_along(objective: Any, w: Floats, direction: Floats) -> float:
+    """Return the curvature d' G d / d' d that the Gauss-Newton matrix G sees along a direction; NaN if there is no G.
+
+    It is what linear outputs would have, and never negative: where the Hessian's is, the network bends.
+    """
+    size = float(direction @ direction)
+    if objective.loss.curvature is None or size == 0:
+        return float("nan")
+    with np.errstate(all="ignore"):
+        return float(direction @ objective.gauss_newton_product(w, direction)) / size
+
+
+def largest_gauss_newton(objective: Any, w: Floats, most: int = MOST_PRODUCTS // 2) -> float:
+    """Return the largest eigenvalue of the Gauss-Newton matrix; NaN for a loss without second derivatives."""
+    if objective.loss.curvature is None:
+        return float("nan")
+    with np.errstate(all="ignore"):
+        return spectrum(lambda v: np.asarray(objective.gauss_newton_product(w, v)), len(w), most).largest
+
+
 def walk(objective: Any, w: Floats, direction: Floats) -> WayOut:
     """Return the lowest place on a walk along a direction, forwards and backwards."""
     best = WayOut(0.0, w, float(objective.value(w)))

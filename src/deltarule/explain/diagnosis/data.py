@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.engines import Rows
 from deltarule.explain.diagnosis.case import Case
 from deltarule.explain.diagnosis.finding import Finding, Measurement
 
@@ -24,6 +25,8 @@ HUGE, OFF_SCALE = 20.0, 10.0
 """Standard deviation of a target, and its mean in standard deviations, from which outputs have far to go."""
 CONTRADICTION = 0.3
 """Share of the loss of a constant, and of the loss, that rows with equal inputs and other targets hold."""
+MOST_PULLS = 200
+"""Rows whose gradients are summed, at most."""
 NEAR = 1e-6
 """Inputs are equal to within this share of their column's spread."""
 RANGES = {
@@ -139,10 +142,7 @@ def _target_scale(case: Case) -> Finding | None:
 def opposing_rows(case: Case) -> Finding | None:
     """Find rows with equal inputs whose targets differ: what they hold of the loss no network can take away."""
     X, T = case.taken.X, case.taken.T
-    spread = np.ptp(X, axis=0)
-    keys = np.round((X - X.min(axis=0)) / np.where(spread > 0, spread, 1.0) / NEAR)
-    _, group, count = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
-    group = np.asarray(group).reshape(-1)
+    group, count = _groups(case)
     if count.max() == 1 or case.baseline <= 0:
         return None
     means = np.stack([np.bincount(group, T[:, k]) / count for k in range(T.shape[1])], axis=1)
@@ -152,6 +152,7 @@ def opposing_rows(case: Case) -> Finding | None:
     if of_all <= CONTRADICTION or of_loss <= CONTRADICTION:
         return None
     split = np.abs(T - means[group]).max(axis=1) > 0
+    pulls = _pulls(case, np.flatnonzero(split))
     rows = tuple(f"row {case.taken.places[row] + 1}" for row in np.flatnonzero(split)[:4])
     return Finding(
         "opposing_rows", f"{int(split.sum()):,} of {len(X):,} rows have the inputs of another row and another target: "
@@ -159,9 +160,40 @@ def opposing_rows(case: Case) -> Finding | None:
         (
             Measurement("share of the targets' variance inside groups of equal inputs", of_all, CONTRADICTION),
             Measurement("share of the loss that this explains", of_loss, CONTRADICTION),
+            Measurement("what is left of their pulls when summed, |Σg| / Σ|g|", pulls),
         ),
         "No network can tell these rows apart: add a column that does, or correct the targets.",
     )  # fmt: skip
+
+
+def _pulls(case: Case, rows: NDArray[np.intp]) -> float:
+    """Return the length of the summed gradient of some rows, as a share of the sum of their lengths."""
+    X, T, s = case.objective.rows
+    engine, grads = case.objective.engine, []
+    for row in rows[:MOST_PULLS]:
+        one = slice(row, row + 1)
+        grads.append(np.asarray(engine.value_grad(case.w, Rows(X[one], T[one], None if s is None else s[one]))[1]))
+    lengths = sum(float(np.linalg.norm(grad)) for grad in grads)
+    return float(np.linalg.norm(np.sum(grads, axis=0))) / lengths if lengths > 0 else 0.0
+
+
+def tell_apart(case: Case) -> Floats:
+    """Return a column that numbers the rows within each group of equal inputs by their targets, 0 in the middle."""
+    group = _groups(case)[0]
+    order = np.lexsort((*case.taken.T.T, group))
+    column = np.zeros(len(group))
+    for members in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        column[members] = np.linspace(-1.0, 1.0, len(members)) if len(members) > 1 else 0.0
+    return column
+
+
+def _groups(case: Case) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return for each row the number of its group of equal inputs, and the sizes of the groups."""
+    X = case.taken.X
+    spread = np.ptp(X, axis=0)
+    keys = np.round((X - X.min(axis=0)) / np.where(spread > 0, spread, 1.0) / NEAR)
+    _, group, count = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    return np.asarray(group).reshape(-1), count
 
 
 def columns(case: Case, found: NDArray[np.intp]) -> tuple[str, ...]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, NamedTuple
 
+from deltarule.explain.diagnosis import telling
+from deltarule.explain.frames import plain
+from deltarule.explain.grids import Grid, html, text
 from deltarule.explain.health import Health
+from deltarule.explain.health_recorder import HealthRecorder
 
-WIDTH = 100
+SHARE = 0.5
+"""From such a threshold up a share lies past it by how little is missing to the whole."""
+HELPS = 0.9
+"""Share of the loss without an advice that is left with it, at most, where it helps."""
 SURE = 2.0
 """A measurement so many times past its threshold makes a finding clear; a nearer one leaves it likely."""
 
@@ -30,39 +36,39 @@ class Measurement(NamedTuple):
     def margin(self) -> float:
         """How many times past the threshold it lies: 1 is on it."""
         if self.threshold is None:
-            return float("inf")
+            return inf
         high, low = (self.value, self.threshold) if self.above else (self.threshold, self.value)
-        return high / low if low > 0 else float("inf")
-
-    def __str__(self) -> str:
-        if self.threshold is None:
-            return f"{self.what} {self.value:.3g}"
-        return f"{self.what} {self.value:.3g} (a finding {'from' if self.above else 'up to'} {self.threshold:.3g})"
+        if high < 0:  # both are: the one farther from 0 is the lower
+            high, low = -low, -high
+        if self.above and SHARE <= self.threshold < 1 and self.value <= 1:  # a share: what is missing to the whole
+            high, low = 1 - self.threshold, 1 - self.value
+        return high / low if low > 0 else inf
 
 
 class Trial(NamedTuple):
-    """A test of an advice on clones: the loss now, and after as many passes without the advice and with it.
+    """A test of an advice on clones: what is lost now, after more passes without the advice, and with it.
 
-    The losses are without penalty, on the rows as they were given. `helped` says whether the loss with the advice is
-    at most nine tenths of the loss without it.
+    A clone that begins with fresh weights has the passes of the run that it takes the place of besides: so both have
+    had as many. The losses are without penalty, on the rows as they were given.
     """
 
     changed: str
-    passes: float
     now: float
     without: float
+    passes_without: float
     with_advice: float
+    passes_with: float
 
     @property
     def helped(self) -> bool:
-        """Whether the advice made a difference."""
-        return self.with_advice <= 0.9 * self.without or (isfinite(self.with_advice) and not isfinite(self.without))
+        """Whether the loss with the advice is finite, and at most nine tenths of the loss without it."""
+        return isfinite(self.with_advice) and not self.with_advice > HELPS * self.without
 
     def __str__(self) -> str:
         verdict = "it helps" if self.helped else "it does not help"
         return (
-            f"{self.changed}: loss {self.now:.4g} now; after {self.passes:g} passes {self.without:.4g} without and "
-            f"{self.with_advice:.4g} with it: {verdict}"
+            f"{self.changed}: loss {self.now:.4g} now, {self.without:.4g} after {self.passes_without:.0f} more passes "
+            f"without, {self.with_advice:.4g} after {self.passes_with:.0f} passes with it: {verdict}"
         )
 
 
@@ -100,21 +106,11 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values; numbers that are not finite are null."""
-        evidence = [plain({**number._asdict()}) for number in self.evidence]
-        trial = None if self.trial is None else plain({**self.trial._asdict(), "helped": self.trial.helped})
-        return {
-            "kind": self.kind, "says": self.says, "places": list(self.places), "confidence": self.confidence,
-            "evidence": evidence, "advice": self.advice, "trial": trial,
-        }  # fmt: skip
-
-    def lines(self) -> list[str]:
-        """Return it as lines of text."""
-        shown = ", ".join(self.places[:6]) + (f" and {len(self.places) - 6} more" if len(self.places) > 6 else "")
-        parts = [("where", shown), *(("measured", str(number)) for number in self.evidence), ("advice", self.advice)]
-        if self.trial is not None:
-            parts.append(("tried", str(self.trial)))
-        said = textwrap.wrap(f"{self.says} [{self.kind}, {self.confidence}]", WIDTH)
-        return [*said, *(line for name, words in parts if words for line in _wrapped(name, words))]
+        trial = None if self.trial is None else {**self.trial._asdict(), "helped": self.trial.helped}
+        return dict(plain({
+            "kind": self.kind, "says": self.says, "places": self.places, "confidence": self.confidence,
+            "evidence": [number._asdict() for number in self.evidence], "advice": self.advice, "trial": trial,
+        }))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,8 +127,12 @@ class Standing:
         What the best of some passes of conjugate gradients takes off the objective, as a share of it.
     largest, smallest : float
         The largest and the smallest curvature, eigenvalues of the Hessian.
+    gauss_newton : float
+        The largest eigenvalue of the Gauss-Newton matrix; NaN for a loss without second derivatives.
     out : dict of str to float
         The largest parts, by the names of weights, of the direction of the smallest curvature where that is negative.
+    gauss_newton_out : float
+        The curvature that the Gauss-Newton matrix sees along that direction, never negative; NaN where there is none.
     drop : float
         What a walk along that direction takes off the objective, as a share of it.
     """
@@ -142,22 +142,14 @@ class Standing:
     descent: float
     largest: float
     smallest: float
+    gauss_newton: float
     out: Mapping[str, float]
+    gauss_newton_out: float
     drop: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return plain({**vars(self), "out": dict(self.out)})
-
-    def __str__(self) -> str:
-        curvature = f"curvature from {self.smallest:.2g} to {self.largest:.2g}"
-        words = {
-            "minimum": f"a minimum: gradient {self.gradient:.1e}, {curvature}",
-            "saddle": f"a saddle: gradient {self.gradient:.1e}, {curvature}; the way out takes {self.drop:.0%} off",
-            "plateau": f"a plateau: gradient {self.gradient:.1e}, {curvature}",
-            "slope": f"on a slope: gradient {self.gradient:.1e}; some more passes would take {self.descent:.0%} off",
-        }
-        return words.get(self.what, "nowhere: the loss is not finite")
+        return dict(plain({**vars(self), "out": dict(self.out)}))
 
 
 @dataclass(frozen=True)
@@ -178,6 +170,8 @@ class Diagnosis:
         Rows that were looked at.
     notes : tuple of str
         What could not be looked at, and why.
+    recorder : HealthRecorder or None
+        The health of the neurons in the run, where it was recorded.
     """
 
     findings: tuple[Finding, ...]
@@ -187,6 +181,7 @@ class Diagnosis:
     baseline: float
     rows: int
     notes: tuple[str, ...] = ()
+    recorder: HealthRecorder | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -195,30 +190,19 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values; numbers that are not finite are null."""
-        whole = plain({"loss": self.loss, "baseline": self.baseline, "rows": self.rows})
-        return {
-            **whole, "findings": [finding.to_dict() for finding in self.findings],
-            "standing": self.standing.to_dict(), "health": self.health.to_dict(), "notes": list(self.notes),
-        }  # fmt: skip
+        return dict(plain({
+            "loss": self.loss, "baseline": self.baseline, "rows": self.rows,
+            "findings": [finding.to_dict() for finding in self.findings], "standing": self.standing.to_dict(),
+            "health": self.health.to_dict(), "since": None if self.recorder is None else self.recorder.sinces(),
+            "notes": self.notes,
+        }))  # fmt: skip
+
+    def grids(self) -> list[Grid]:
+        """Return it as tables: where training stands, the findings, layers and neurons."""
+        return telling.grids(self)
 
     def __str__(self) -> str:
-        share = (
-            f", {self.loss / self.baseline:.1%} of a constant's" if self.baseline > 0 and isfinite(self.loss) else ""
-        )
-        lines = [f"loss {self.loss:.4g}{share}, over {self.rows:,} rows", f"stands on {self.standing}"]
-        if self.standing.what in ("slope", "undefined"):
-            lines[1] = f"stands {self.standing}"
-        for number, finding in enumerate(self.findings, 1):
-            lines += ["", *(f"{number}. {line}" if not i else f"   {line}" for i, line in enumerate(finding.lines()))]
-        if not self.findings:
-            lines += ["", "No fault that is known here was found."]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        return text(self.grids())
 
-
-def plain(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return numbers that are not finite as None."""
-    return {key: None if isinstance(value, float) and not isfinite(value) else value for key, value in content.items()}
-
-
-def _wrapped(name: str, words: str) -> list[str]:
-    return textwrap.wrap(words, WIDTH, initial_indent=f"{name:9}", subsequent_indent=" " * 9, break_on_hyphens=False)
+    def _repr_html_(self) -> str:
+        return html(self.grids())

@@ -31,7 +31,7 @@ class Overflow(NamedTuple):
     Parameters
     ----------
     origin : Origin
-        Row, neuron or weight, quantity, value and epoch.
+        Row, counted from 0, neuron or weight, quantity, value and epoch.
     step : int or None
         The step of the run in which it happened, the first being 1.
     led_to_it : tuple of Measurement
@@ -53,9 +53,15 @@ class Overflow(NamedTuple):
                           for m in self.led_to_it],
         }  # fmt: skip
 
+    @property
+    def says(self) -> str:
+        """It as a sentence, in which rows count from 1 as in all messages."""
+        row, batch = (None if one is None else one + 1 for one in (self.origin.row, self.origin.batch))
+        when = "" if self.step is None else f", step {self.step:,} of the run"
+        return f"{self.origin._replace(row=row, batch=batch)}{when}."
+
     def __str__(self) -> str:
-        when = "" if self.step is None else f" (step {self.step})"
-        lines = [f"{self.origin}{when}", *(f"  {number}" for number in self.led_to_it)]
+        lines = [self.says, *(f"  {one.what}: {one.value:.4g}" for one in self.led_to_it)]
         return "\n".join(lines)
 
 
@@ -129,10 +135,10 @@ def _led_to(objective: Objective, origin: Origin, losses: list[float]) -> tuple[
         X = np.asarray(objective.rows.X)[row : row + 1]
         with np.errstate(all="ignore"):
             passed = ArrayEngine(objective.network, objective.loss).trace(np.asarray(origin.before), X)
-        shown.append(Measurement(f"largest input of row {row}", float(np.abs(X).max())))
+        shown.append(Measurement(f"largest input of row {row + 1}", float(np.abs(X).max())))
         for layer, E in enumerate(passed.E):
             name = objective.network.layer_name(layer)
-            shown.append(Measurement(f"largest |e| in {name} for row {row}", float(np.abs(E).max())))
+            shown.append(Measurement(f"largest |e| in {name} for row {row + 1}", float(np.abs(E).max())))
     return tuple(shown)
 
 
@@ -141,6 +147,6 @@ def finding(overflow: Overflow) -> Finding:
     origin = overflow.origin
     places = tuple(part for part in (origin.place, "" if origin.row is None else f"row {origin.row + 1}") if part)
     return Finding(
-        "non_finite", f"{origin}.", places, overflow.led_to_it,
+        "non_finite", overflow.says, places, overflow.led_to_it,
         "Scale inputs and targets, use a smaller learning rate, and start again.",
     )  # fmt: skip

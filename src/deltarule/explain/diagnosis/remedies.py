@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule import losses
-from deltarule.explain.diagnosis import units
-from deltarule.explain.diagnosis.case import PASSES, RESTARTS, Case, descend, standardised, with_rate
+from deltarule.explain.diagnosis import data, steps, units
+from deltarule.explain.diagnosis.case import PASSES, RESTARTS, Case, descend, rate_of, standardised, with_rate
 from deltarule.explain.diagnosis.finding import Finding, Trial
 from deltarule.methods import ConjugateGradient, Method
 from deltarule.network import Network
@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 SEED = 1
 """Of fresh weights: not that of the run, which most people leave at 0."""
 MOST_PASSES = 500
+TAMER = (0.1, 0.01, 1e-3, 1e-4)
+"""Factors on the learning rate of a run that became non-finite: the first that stays finite is taken."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Changed:
     method: Method | None
     back: Callable[[Floats], Floats] | None = None
 
+    @property
+    def fresh(self) -> bool:
+        """Whether it begins with fresh weights."""
+        return "fresh" in self.words
+
 
 def trial(case: Case, finding: Finding) -> Trial | None:
     """Return the test of a finding's advice, or None where no training can test it."""
@@ -49,13 +56,20 @@ def trial(case: Case, finding: Finding) -> Trial | None:
     if changed is None:
         return None
     passes = float(min(MOST_PASSES, max(PASSES, len(case.losses))))
+    spent = float(min(MOST_PASSES, max(0, len(case.losses) - 1))) if changed.fresh else 0.0
     keep = _judged_rows(case, finding)
-    without = _loss_after(case.objective, case.w, passes, case.method, keep, None, case.objective)
-    advised = _loss_after(changed.objective, changed.w, passes, changed.method, keep, changed.back, case.objective)
-    if finding.kind == "poor_minimum":
-        advised, passes = _best_start(case, passes, keep), passes * RESTARTS
     now = _mean_loss(case.objective, case.w, keep)
-    return Trial(changed.words, passes, now, without, advised)
+    method = changed.method if finding.kind == "saddle" else case.method  # both by the same strong one
+    without = _loss_after(case.objective, case.w, passes, method, keep, None, case.objective)
+    advised = _loss_after(
+        changed.objective, changed.w, passes + spent, changed.method, keep, changed.back, case.objective
+    )
+    if finding.kind == "unfinished":
+        return Trial(changed.words, now, now, 0.0, advised, passes)  # the advice is to go on at all
+    if finding.kind == "poor_minimum":
+        advised = _best_start(case, passes, keep)
+        return Trial(changed.words, now, without, passes, advised, passes * RESTARTS)
+    return Trial(changed.words, now, without, passes, advised, passes + spent)
 
 
 def _judged_rows(case: Case, finding: Finding) -> NDArray[np.bool_]:
@@ -146,6 +160,13 @@ def _other_targets(case: Case, finding: Finding) -> Changed:
     return Changed("targets scaled, fresh weights", clone, _fresh(case, case.network), case.method, in_units)
 
 
+def _told_apart(case: Case, finding: Finding) -> Changed:
+    X = np.column_stack([case.taken.X, data.tell_apart(case)])
+    network = Network((X.shape[1], *case.network.sizes[1:]), case.network.activations)
+    words = "a column that tells the rows apart, made from the targets as the best column would, fresh weights"
+    return Changed(words, _cloned(case, X=X, network=network), _fresh(case, network, X=X), case.method)
+
+
 def _fresh_weights(case: Case, finding: Finding) -> Changed:
     return Changed("fresh weights", case.objective, _fresh(case, case.network), case.method)
 
@@ -177,25 +198,25 @@ def _clearer(case: Case, finding: Finding) -> Changed:
 
 
 def _shorter(case: Case, finding: Finding) -> Changed:
-    rates = [with_rate(case.method, factor) for factor in (0.1, 0.01)]
+    rates = [with_rate(case.method, factor) for factor in steps.SHORTER]
     w = _fresh(case, case.network)
     method = min(rates, key=lambda rate: descend(case.objective, w, PASSES / 2, rate))
-    return Changed(f"fresh weights, {method}", case.objective, w, method)
+    return Changed(f"fresh weights, learning rate {rate_of(method):.4g}", case.objective, w, method)
 
 
 def _longer(case: Case, finding: Finding) -> Changed:
-    rates = [with_rate(case.method, factor) for factor in (10.0, 100.0, 1000.0)]
+    rates = [with_rate(case.method, factor) for factor in steps.LONGER]
     method = min(rates, key=lambda rate: case.trained(rate, PASSES / 2))
-    return Changed(f"{method}", case.objective, case.w, method)
+    return Changed(f"learning rate {rate_of(method):.4g}", case.objective, case.w, method)
 
 
 def _freed(case: Case, finding: Finding) -> Changed:
-    l2 = case.objective.l2 / 100
+    l2 = case.best_penalty * case.objective.l2
     return Changed(f"l2 = {l2:g}, fresh weights", _cloned(case, l2=l2), _fresh(case, case.network), case.method)
 
 
 def _out(case: Case, finding: Finding) -> Changed:
-    return Changed("a walk along the way out", case.objective, case.way_out.w, case.method)
+    return Changed("a walk along the way out, then conjugate gradients", case.objective, case.way_out.w, None)
 
 
 def _restarted(case: Case, finding: Finding) -> Changed:
@@ -208,15 +229,18 @@ def _faster(case: Case, finding: Finding) -> Changed:
 
 def _tamed(case: Case, finding: Finding) -> Changed:
     made = standardised(case.taken.X)
-    method = with_rate(case.method, 0.01) or case.method
-    return Changed("inputs scaled, a hundredth of the rate, fresh weights", _cloned(case, X=made),
-                   _fresh(case, case.network, X=made), method)  # fmt: skip
+    objective, w = _cloned(case, X=made), _fresh(case, case.network, X=made)
+    for factor in TAMER:
+        method = with_rate(case.method, factor)
+        if method is not None and isfinite(descend(objective, w, PASSES, method)):
+            return Changed(f"inputs scaled, learning rate {rate_of(method):.4g}, fresh weights", objective, w, method)
+    return Changed("inputs scaled, conjugate gradients, fresh weights", objective, w, None)
 
 
 REMEDIES: dict[str, Callable[[Case, Finding], Changed]] = {
     "non_finite": _tamed, "input_scale": _scaled_inputs, "input_offset": _scaled_inputs, "input_outlier": _cut_inputs,
-    "target_range": _other_targets, "symmetric_units": _fresh_weights, "dead_units": _revived,
-    "saturation": _unsaturated, "plateau": _clearer, "rate_large": _shorter, "rate_small": _longer, "penalty": _freed,
-    "saddle": _out, "poor_minimum": _restarted, "unfinished": _faster,
+    "target_range": _other_targets, "opposing_rows": _told_apart, "symmetric_units": _fresh_weights,
+    "dead_units": _revived, "saturation": _unsaturated, "plateau": _clearer, "rate_large": _shorter,
+    "rate_small": _longer, "penalty": _freed, "saddle": _out, "poor_minimum": _restarted, "unfinished": _faster,
 }  # fmt: skip
-"""What tests the advice of each kind; opposing rows have none, for no training tells them apart."""
+"""What tests the advice of each kind."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from math import inf, isfinite
 from typing import NamedTuple
 
@@ -10,30 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.explain.diagnosis import curvature
-from deltarule.explain.diagnosis.case import Case, rate_of, with_rate
+from deltarule.explain.diagnosis.case import PASSES, Case, rate_of, with_rate
 from deltarule.explain.diagnosis.finding import Finding, Measurement
 from deltarule.stopping import Reason
-from deltarule.train import steps
 
 Floats = NDArray[np.float64]
 
 RACE = 30.0
 """Passes for which learning rates are raced."""
-SHORTER, LONGER = (0.1, 0.01), (10.0, 100.0, 1000.0)
+SHORTER, LONGER = (0.1, 0.01), (10.0, 100.0, 1000.0, 10_000.0)
 """Factors on the learning rate that are tried."""
-UPHILL = 0.2
+UPHILL = 0.25
 """Share of the steps of a run that went uphill by more than `RISE`."""
 RISE = 0.02
+BETTER = 0.95
+"""Share of the loss that a shorter step must leave at most, where the run went uphill."""
 FAILS = 0.8
 """Share of the loss that a shorter step must leave at most, where the given one leaves more."""
-TOO_SHORT = 10.0
+TOO_SHORT = 100.0
 """How many times longer the step could be before the curvature along it turns it uphill."""
 GAINS = 0.1
 """Share of the loss that a longer step must take away."""
 FASTER = 4.0
 """How many times more a longer step takes away."""
-UNFINISHED = 0.3
-"""Share of the loss that as many steps again would take away."""
+UNFINISHED, TAKEN = 0.3, 0.55
+"""Share of the loss that as many steps again would take away, or some passes of conjugate gradients."""
 MOST_STEPS = 200
 
 
@@ -51,12 +51,8 @@ class Along(NamedTuple):
 
 def along(case: Case) -> Along | None:
     """Measure the curvature along the next step of the method; None where it makes none."""
-    if case.method is None:
-        return None
-    with np.errstate(all="ignore"):
-        *_, state = islice(steps(case.objective, case.w, case.method), 2)
-    step = np.asarray(state.w, dtype=float) - case.w
-    if not np.all(np.isfinite(step)) or not np.any(step):
+    step = case.step
+    if step is None:
         return None
     slope, bend = float(case.grad @ step), float(step @ curvature.hessian_product(case.objective, case.w, step))
     best = -slope / bend if bend > 0 else inf
@@ -74,11 +70,12 @@ def rate_large(case: Case) -> Finding | None:
     reached = min(shorter)
     gains = reached < FAILS * min(here, case.value)
     overshoots = step is not None and 0 < step.best < 0.5
-    if not (share >= UPHILL or (gains and (overshoots or not here < case.value))):
+    climbs = share >= UPHILL and reached < BETTER * case.value
+    if not (climbs or (gains and (overshoots or not here < case.value))):
         return None
     factor = SHORTER[int(np.argmin(shorter))]
     evidence = [Measurement("learning rate", rate)]
-    if share >= UPHILL:
+    if climbs:
         evidence.append(Measurement("share of steps that went uphill", share, UPHILL))
     if gains:
         left = reached / min(here, case.value)
@@ -133,13 +130,14 @@ def unfinished(case: Case) -> Finding | None:
         return None
     count = float(min(MOST_STEPS, max(20, len(case.losses))))
     left = case.trained(case.method, count) / case.value if case.value > 0 else 1.0
-    if left > 1 - UNFINISHED:
+    taken = 1 - case.continued / case.value if case.value > 0 else 0.0
+    same = Measurement(f"share of the loss that {count:g} more passes take", 1 - left, UNFINISHED)
+    other = Measurement(f"share that {PASSES:g} passes of conjugate gradients take", taken, TAKEN)
+    evidence = tuple(one for one in (same, other) if one.margin >= 1)
+    if not evidence:
         return None
     return Finding(
         "unfinished", "The loss is still falling: training ended too early.", (),
-        (
-            Measurement(f"share of the loss that {count:g} more passes take", 1 - left, UNFINISHED),
-            Measurement("length of the gradient", float(np.linalg.norm(case.grad))),
-        ),
+        (*evidence, Measurement("length of the gradient", float(np.linalg.norm(case.grad)))),
         "Train on: more steps, or conjugate_gradient or levenberg_marquardt, which need fewer.",
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from deltarule.explain import health
+from deltarule.explain.diagnosis import ground
 from deltarule.explain.diagnosis.case import Case
 from deltarule.explain.diagnosis.finding import Finding, Measurement
 
@@ -12,18 +13,16 @@ TWINS = 0.2
 """Share of a layer's neurons that are the twin of another."""
 DEAD = 0.35
 """Share of a layer's neurons whose slope is 0 on every row."""
-BLOCKED = 0.5
+BLOCKED = 0.85
 """Share of (neuron, wrong row) pairs of a hidden layer whose slope is small."""
 BLOCKED_OUTPUTS = 0.3
 """The same of outputs, of which each has errors of its own to correct."""
 ENOUGH_WRONG = 0.05
 """Share of rows that are wrong before their slopes matter."""
-DEAF = 0.02
-"""Variance of the outputs over the rows, as a share of the targets' variance, up to which they are constant."""
-TELLING = 0.7
-"""Share of the baseline that a fresh network loses at most where the inputs tell something."""
 HALF_FLAT = ("relu", "leaky_relu", "selu", "elu")
 """Activations that are flat on half of the rows when all is well."""
+STANDS = 0.97
+"""Share of the loss that more passes of the method leave at least where training stands still."""
 NOTHING_LEARNT = 0.9
 """Share of the baseline from which a network has learnt nothing."""
 
@@ -114,12 +113,7 @@ def plateau(case: Case) -> Finding | None:
     """Find outputs that are the same for every row, where the error hardly reaches the first layer."""
     if case.network.depth < 2 or case.excess < NOTHING_LEARNT:
         return None
-    targets = float(case.taken.T.var(axis=0).sum())
-    heard = float(case.trace.Y[-1].var(axis=0).sum()) / targets if targets > 0 else 1.0
-    if heard > DEAF:
-        return None
-    stays = case.continued / case.value if case.value > 0 else 1.0
-    if stays < NOTHING_LEARNT or case.learnable > TELLING:
+    if case.stays < STANDS or not ground.is_deaf(case):
         return None
     sizes = [layer.gradient for layer in case.health.layers]
     ratio = sizes[0] / sizes[-1] if sizes[-1] > 0 else 0.0
@@ -127,13 +121,14 @@ def plateau(case: Case) -> Finding | None:
         np.mean([n.mean_slope for n in case.health.neurons if n.layer == i]) for i in range(case.network.depth - 1)
     ]
     weights = [layer.weight for layer in case.health.layers[1:]]
+    told = case.learnable
     return Finding(
         "plateau", "The outputs are the same for every row, and the error hardly reaches the first layer.",
         tuple(f"{layer.name}: gradient {layer.gradient:.1e}" for layer in case.health.layers),
         (
-            Measurement("variance of the outputs / of the targets", heard, DEAF, above=False),
-            Measurement("share of the baseline that a fresh network loses", case.learnable, TELLING, above=False),
-            Measurement("share of the loss left after more passes", stays, NOTHING_LEARNT),
+            Measurement("variance of the outputs / of the targets", case.heard, ground.DEAF, above=False),
+            Measurement("share of the baseline that a fresh network loses", told, ground.TELLING, above=False),
+            Measurement("share of the loss left after more passes", case.stays, STANDS),
             Measurement("gradient of the first layer / of the outputs", ratio),
             Measurement("product of the layers' mean slopes", float(np.prod(slopes))),
             Measurement("product of the layers' rms weights", float(np.prod(weights))),
