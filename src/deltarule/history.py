@@ -84,6 +84,7 @@ class History:
         self.started = perf_counter()
 
     def add(self, state: Any) -> Record:
+        """Append the record of a method's state and return it; its weights are kept if they are the best so far."""
         record = self._record(state)
         self.last = state
         self.history.append(record)
@@ -113,6 +114,7 @@ class History:
         )
 
     def end(self, last: Any, reason: Reason, message: str = "") -> Result:
+        """Return the end of the run: the best weights where validation rows chose them, otherwise those of `last`."""
         if self.validation is None or not self.history:
             w, loss, step = last.w, float(last.loss), max(0, len(self.history) - 1)
         else:
