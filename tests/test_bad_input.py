@@ -135,7 +135,7 @@ TRAIN = {
 }
 OTHERS = {
     "no model": (["predict", "nothing.deltarule", "good.csv"], "There is no model file nothing.deltarule"),
-    "folder as model": (["predict", ".", "good.csv"], "is a folder; give a .deltarule file"),
+    "folder as model": (["predict", ".", "good.csv"], "is a folder; give a file that Model.save wrote"),
     "table as model": (["predict", "good.csv", "good.csv"], "good.csv is not a deltarule model"),
     "model as table": (["predict", "good.deltarule", "good.deltarule"], "good.deltarule has an unknown extension"),
     "empty model": (["info", "empty.csv"], "empty.csv is not a deltarule model"),

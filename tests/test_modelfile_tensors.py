@@ -51,7 +51,10 @@ def more(header, w):
 
 
 def lacking(name):
-    return lambda header, w: ({key: value for key, value in header.items() if key != name}, w)
+    def change(header, w):
+        return described({key: value for key, value in header.items() if key != name})
+
+    return change
 
 
 def halved(header, w):
