@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +23,8 @@ from problems import SURFACES, TABLES
 
 KERNELS = "DELTARULE_KERNELS"
 """The environment variable that names a folder of kernels built another way, such as with sanitizers."""
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 
 if KERNELS in os.environ:
     (library,) = Path(os.environ[KERNELS]).glob("_native*.so")
