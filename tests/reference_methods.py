@@ -88,13 +88,13 @@ def scaled_conjugate_gradient(value_grad, w, steps, sigma=5e-5, lam=5e-7, restar
 
 
 def two_loops(g, pairs):
-    """Return H g from the pairs (s, y), oldest first: Nocedal and Wright 2006, algorithm 7.4 with equation 7.20."""
+    """Return H g from the pairs (s, y), oldest first: Nocedal and Wright 2006, algorithm 7.4 with γ = |s| / |y|."""
     q, kept = list(g), []
     for s, y in reversed(pairs):
         a = dot(s, q) / dot(y, s)
         q = along(q, -a, y)
         kept.append(a)
-    gamma = dot(*pairs[-1]) / dot(pairs[-1][1], pairs[-1][1]) if pairs else 1.0
+    gamma = (dot(pairs[-1][0], pairs[-1][0]) / dot(pairs[-1][1], pairs[-1][1])) ** 0.5 if pairs else 1.0
     r = [gamma * x for x in q]
     for (s, y), a in zip(pairs, reversed(kept), strict=True):
         r = along(r, a - dot(y, r) / dot(y, s), s)

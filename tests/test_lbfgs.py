@@ -124,6 +124,15 @@ def test_at_a_minimum_it_says_so():
     assert path(at, at.start, LBFGS(), 1)[-1].stuck == "the gradient is zero"
 
 
+def test_a_direction_that_climbs_for_rounding_is_not_searched():
+    before = path(QUADRATIC, QUADRATIC.start, LBFGS(4), 3)[-1]
+    after = LBFGS(4).step(QUADRATIC, before._replace(gamma=-1e9))
+    assert after.restart == "the direction would not descend"
+    assert np.array_equal(after.w, before.w)
+    assert not (after.A.any() or after.Y.any() or after.stuck)
+    assert LBFGS(4).step(QUADRATIC, after).loss < before.loss
+
+
 def test_float32_stays_float32(engine):
     network = Network(SINE.sizes, SINE.activations)
     objective = Objective(network, SINE.loss, SINE.X.astype(np.float32), SINE.T)

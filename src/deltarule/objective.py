@@ -77,6 +77,7 @@ class Objective:
         self.rows = _checked_rows(network, self.loss, X, T, sample_weight)
         self.engine = choose(network, self.loss, self.rows.X) if engine is None else engine
         self._xp = array_namespace(self.rows.X)
+        self._shape, self._dtype, self._n = (network.n_weights,), self.rows.X.dtype, float(self.rows.X.shape[0])
         self._orders = orders
         self._last_order: tuple[tuple[int, int, bool] | None, Array] = (None, None)
 
@@ -98,20 +99,22 @@ class Objective:
     def value(self, w: Array) -> float:
         """Return the objective at w."""
         w = self._weights(w)
-        return self.engine.value(w, self.rows) / self.n_rows + self.penalty(w)
+        return self.engine.value(w, self.rows) / self._n + self.penalty(w)
 
     def value_grad(self, w: Array) -> tuple[float, Array]:
         """Return the objective at w and its gradient (p,)."""
         w = self._weights(w)
         total, grad = self.engine.value_grad(w, self.rows)
-        grad = grad / self.n_rows
-        return total / self.n_rows + self.penalty(w), self._add_penalty(grad, w)
+        grad = grad / self._n
+        if not self.l2:
+            return total / self._n, grad
+        return total / self._n + self.penalty(w), self._add_penalty(grad, w)
 
     def gauss_newton(self, w: Array) -> tuple[float, Array, Array]:
         """Return the objective, its gradient (p,), and the Gauss-Newton matrix (p, p), penalty included."""
         w = self._weights(w)
         total, grad, H = self.engine.gauss_newton(w, self.rows)
-        grad, H = grad / self.n_rows, H / self.n_rows
+        grad, H = grad / self._n, H / self._n
         if self.l2:
             diagonal = self._xp.arange(self.n_weights)
             H[diagonal, diagonal] += self._add_penalty(self._xp.zeros_like(w), self._xp.ones_like(w))
@@ -185,11 +188,9 @@ class Objective:
         return made
 
     def _weights(self, w: Array) -> Array:
-        if tuple(w.shape) != (self.n_weights,):
+        if w.shape != self._shape:
             raise InputError(f"w has shape {tuple(w.shape)}; this network needs ({self.n_weights},).")
-        if w.dtype == self.rows.X.dtype:
-            return w
-        return self._xp.asarray(w, dtype=self.rows.X.dtype)
+        return w if w.dtype == self._dtype else self._xp.asarray(w, dtype=self._dtype)
 
     def _add_penalty(self, grad: Array, w: Array) -> Array:
         if self.l2:

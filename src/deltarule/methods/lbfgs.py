@@ -3,7 +3,7 @@
     d ← −H g          w ← w + a d, the step a from a strong-Wolfe line search that tries 1 first
 
 Each step leaves a pair, s = change of w and y = change of g, scaled here so that s·y = 1; m pairs are kept. From γ I
-with γ = s·y / y·y of the newest, the BFGS update makes of them (Nocedal and Wright 2006, equations 7.19 and 7.20)
+the BFGS update makes of them (Nocedal and Wright 2006, equation 7.19)
 
     H = γ Vᵀ V + Σ a aᵀ          V = V₁ V₂ … Vₘ,  Vᵢ = I − yᵢ sᵢᵀ          aᵢ = Vₘᵀ … Vᵢ₊₁ᵀ sᵢ
 
@@ -11,6 +11,11 @@ oldest pair first. A new pair takes every earlier a through its V, a ← a − (
 the two loops of their algorithm 7.4 are four products with the matrices whose rows are the a and the y:
 
     α = A g          q = g − Yᵀ α          H g = γ q + Aᵀ (α − γ Y q)
+
+Where no pair has been, H is γ alone. Usual is γ = s·y / y·y of the newest pair, the least of what it says of the length
+of a step (their equation 7.20); the most is s·s / s·y (both from Barzilai and Borwein 1988). Here it is the geometric
+mean of the two, |s| / |y|, long enough to move the weights that hardly matter, of which networks have many: with memory
+for all, 200 passes on Proben1's diabetes1 (8-32-2) come to an error of 0.054 so, and of 0.086 the usual way.
 
 A pair along which the slope hardly rises is left out, for H would not stay positive definite. Where a search finds
 nothing, the pairs are forgotten and the next one goes along −g. With memory 1 it is the one-step secant method (Battiti
@@ -30,6 +35,8 @@ from deltarule.special import Array
 
 FLAT = 1e-6
 """A pair is left out where the slope along the search has risen by less than this share of itself."""
+TINY = 1e-300
+"""Or by less than this: roots and quotients are taken of it."""
 
 
 class LBFGSState(NamedTuple):
@@ -61,8 +68,8 @@ class LBFGS:
     Parameters
     ----------
     memory : int
-        m, the number of pairs kept, 2 m p numbers. Twenty need half the passes of the usual ten from a
-        1-5-1 network to a mean squared error of 1e-6 on a sine, and as many as ten to a coarse one.
+        m, the number of pairs kept, 2 m p numbers. From a 1-5-1 network to a mean squared error of 1e-6 on a sine,
+        10 need 640 passes, 20 need 270, 50 need 150 and more no fewer; a coarse error takes 30 to 40 with any.
     search : StrongWolfe
         The line search.
     projection : bool
@@ -88,7 +95,7 @@ class LBFGS:
     20 GOAL
     """
 
-    memory: int = 20
+    memory: int = 50
     search: StrongWolfe = field(default=StrongWolfe(c2=0.9))
     projection: bool = False
 
@@ -113,14 +120,16 @@ class LBFGS:
         """Return the state after a search along −H g, or if that is in vain, with the pairs forgotten."""
         direction = -s.grad if s.restart else _direction(s)
         slope = float(s.grad @ direction)
-        if slope == 0:
+        if slope == 0 and s.restart:
             return s._replace(stuck="the gradient is zero")
+        if slope >= 0:
+            return _forgetful(s, "the direction would not descend")  # for rounding
         first = min(1.0, 1 / sqrt(-slope)) if s.restart else 1.0
         point, wolfe = self.search(objective, s.w, s.loss, slope, direction, first)
         if point is None and s.restart:
             return s._replace(stuck="the line search found no lower point along the negative gradient")
         if point is None:
-            return s._replace(A=0 * s.A, Y=0 * s.Y, restart="the search found nothing", step_length=0.0)
+            return _forgetful(s, "the search found nothing")
         return _with_pair(s, point, direction, slope, wolfe)
 
 
@@ -131,15 +140,20 @@ def _direction(s: LBFGSState) -> Array:
     return (s.gamma * (s.Y @ q) - a) @ s.A - s.gamma * q
 
 
+def _forgetful(s: LBFGSState, restart: str) -> LBFGSState:
+    """Return the state without pairs, to go along −g next."""
+    return s._replace(A=0 * s.A, Y=0 * s.Y, restart=restart, step_length=0.0)
+
+
 def _with_pair(s: LBFGSState, point: Point, direction: Array, slope: float, wolfe: bool) -> LBFGSState:
     """Return the state at a point, with the pair of changes that led there in place of the oldest."""
     A, Y, gamma, skipped, restart = s.A, s.Y, s.gamma, s.skipped + 1, s.restart
     rise = point.slope - slope
-    if rise > FLAT * -slope:
+    if rise > FLAT * -slope and point.step * rise > TINY:
         scale = 1 / sqrt(point.step * rise)
         step, change = (scale * point.step) * direction, scale * (point.grad - s.grad)
         xp, kept = array_namespace(s.w), A[1:]
         A = xp.concat((kept - (kept @ change)[:, None] * step, step[None]))
         Y = xp.concat((Y[1:], change[None]))
-        gamma, skipped, restart = 1 / float(change @ change), s.skipped, ""
+        gamma, skipped, restart = sqrt(float(step @ step) / float(change @ change)), s.skipped, ""
     return LBFGSState(point.w, point.loss, point.grad, "", A, Y, gamma, skipped, restart, point.step, slope, wolfe)

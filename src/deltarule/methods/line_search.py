@@ -106,11 +106,11 @@ class StrongWolfe:
 
 
 def _evaluate(objective: Any, start: Point, direction: Array, step: float) -> Point | None:
-    """Return the point at a step, or None if anything there is not finite."""
+    """Return the point at a step, or None if anything there is not finite: a gradient that is not has no slope."""
     w = start.w + step * direction
     loss, grad = objective.value_grad(w)
     slope = float(grad @ direction)
-    if not isfinite(loss + slope + float(grad @ grad) + float(w @ w)):
+    if not isfinite(loss + slope + float(w @ w)):
         return None
     return Point(step, w, float(loss), grad, slope)
 
