@@ -7,6 +7,7 @@ from math import inf, nan
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_multilabel_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -165,7 +166,7 @@ def test_partial_fit_asks_for_classes_first_and_refuses_others_later():
     model = small(MLPClassifier).partial_fit(X[:60], y[:60], classes=[0, 1, 2])
     assert model.predict_proba(X).shape == (150, 3)
     model.partial_fit(X[60:], y[60:])
-    with pytest.raises(ValueError, match="not in classes_"):
+    with pytest.raises(ValueError, match="has classes not in"):
         model.partial_fit(X, y + 1)
     with pytest.raises(ValueError, match="not those of the calls before"):
         model.partial_fit(X, y, classes=[0, 1])
@@ -330,6 +331,24 @@ def test_weights_set_by_hand_change_predictions():
     model.coefs_ = [np.zeros((3, 4)), np.zeros((5, 1))]
     with pytest.raises(ValueError, match="do not make"):
         model.predict(X)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+def test_training_begins_at_weights_set_by_hand_before_any_fit(solver):
+    X, y = curve()
+    trained = small(MLPRegressor, solver=solver, max_iter=3, tol=0.0, momentum=0.0, shuffle=False).fit(X, y)
+    begun = clone(trained).set_params(warm_start=True)
+    begun.coefs_, begun.intercepts_ = trained.coefs_, trained.intercepts_
+    begun.out_activation_ = "identity"
+    np.testing.assert_array_equal(begun.predict(X), trained.predict(X))
+    np.testing.assert_array_equal(
+        weights(begun.fit(X, y)), weights(trained.set_params(warm_start=True, solver=solver).fit(X, y))
+    )
+    settings = {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 0.1, "alpha": 0.0, "batch_size": 90}
+    classes = small(MLPClassifier, hidden_layer_sizes=(), **settings)
+    classes.coefs_, classes.intercepts_ = [np.zeros((3, 1))], [np.zeros(1)]
+    classes.partial_fit(X, y > 0, classes=[False, True])
+    np.testing.assert_allclose(classes.coefs_[0][:, 0], 0.1 * ((y > 0) - 0.5) @ X / len(X), rtol=1e-12)
 
 
 def test_the_output_activation_can_be_set_by_hand():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris, make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import PredefinedSplit, ShuffleSplit, train_test_split
 
 import deltarule as dr
@@ -175,7 +176,7 @@ def test_a_splitter_chooses_validation_rows():
     assert weighted.validation_scores_[-1] == pytest.approx(weighted.score(X, y, sample_weight=np.arange(150)))
     with pytest.raises(ValueError, match="validation_data"):
         small(MLPClassifier).fit(X, y, validation_data=0.2)
-    with pytest.raises(ValueError, match="not in classes_"):
+    with pytest.raises(ValueError, match="has classes not in"):
         small(MLPClassifier).fit(X, y, validation_data=(X, y + 1))
 
 
@@ -283,6 +284,16 @@ def test_divergence_names_the_epoch_and_the_cause(solver):
     assert np.isfinite(model.predict(X)).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_early_stopping_keeps_the_best_weights_before_a_divergence():
+    X, y = curve()
+    settings = {"solver": "sgd", "activation": "relu", "learning_rate_init": 0.9, "max_iter": 500}
+    with pytest.warns(ConvergenceWarning, match=r"diverged in iteration \d+.*best on the validation rows are kept"):
+        model = small(**settings, early_stopping=True).fit(X, 3 * y, validation_data=(X, 3 * y))
+    assert 1 < model.n_iter_ == len(model.validation_scores_) < 500 and np.isnan(model.validation_scores_[-1])
+    assert model.score(X, 3 * y) == model.best_validation_score_ == np.nanmax(model.validation_scores_)
+
+
 def test_divergence_at_once_leaves_the_estimator_as_it_was():
     X, y = curve()
     model = small(solver="sgd", activation="relu", learning_rate_init=1e200)
@@ -295,7 +306,7 @@ def test_divergence_at_once_leaves_the_estimator_as_it_was():
 def test_numbers_too_large_are_refused_with_their_place():
     X, y = curve()
     X[7, 1] = 1e200
-    with pytest.raises(ValueError, match=r"X\[7, 1\] is 1e\+200"):
+    with pytest.raises(ValueError, match=r"X\[7, 1\] is 1e\+200.*\n.*Solver produced non-finite parameter weights"):
         small().fit(X, y)
 
 

@@ -125,7 +125,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             Classes, or 0 and 1 for each label.
         """
         Y = self._outputs(X).mean(axis=0)
-        return self._binarizer.inverse_transform(Y.ravel() if self.n_outputs_ == 1 else Y)
+        return self._label_binarizer.inverse_transform(Y.ravel() if Y.shape[1] == 1 else Y)
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class, or of each label.
@@ -141,7 +141,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             In the order of `classes_`.
         """
         Y = self._outputs(X).mean(axis=0)
-        return np.column_stack([1 - Y, Y]) if self.n_outputs_ == 1 else Y
+        return np.column_stack([1 - Y, Y]) if Y.shape[1] == 1 else Y
 
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithms of the probabilities.
@@ -160,32 +160,35 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             return np.log(self.predict_proba(X))
 
     def _know(self, y: Any) -> None:
-        self._binarizer = LabelBinarizer().fit(y)
-        self.classes_ = self._binarizer.classes_
+        self._label_binarizer = LabelBinarizer().fit(y)
+        self.classes_ = self._label_binarizer.classes_
 
     def _encoded(self, y: Any, going_on: bool, incremental: bool, number: Any) -> tuple[Numbers, Numbers | None]:
         if not hasattr(self, "classes_") or not (going_on or incremental):
             self._know(y)
         else:
             self._refuse_others(unique_labels(y), self.warm_start and not incremental)
-        T = self._binarizer.transform(y)
-        return T.astype(number), T if T.shape[1] == 1 else None
+        T = self._label_binarizer.transform(y)
+        return T.astype(number), T.astype(bool) if T.shape[1] == 1 else None
 
     def _refuse_others(self, classes: Any, all_of_them: bool) -> None:
-        unknown = np.setdiff1d(classes, self.classes_)
-        missing = np.setdiff1d(self.classes_, classes if all_of_them else self.classes_)
-        if len(unknown):
-            raise InputError(f"y has classes {unknown} that are not in classes_ {self.classes_}.")
-        if len(missing):
+        """Refuse classes that are not known, in scikit-learn's words."""
+        if all_of_them and not np.array_equal(classes, self.classes_):
             raise InputError(
-                f"With warm_start, y needs the same classes as in the call before; {missing} of {self.classes_} are "
-                "missing. partial_fit accepts some of them."
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                f"Previously got {self.classes_}, `y` has {classes}. partial_fit accepts some of them."
+            )
+        unknown = np.setdiff1d(classes, self.classes_)
+        if len(unknown):
+            raise InputError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}; "
+                f"{unknown} are new."
             )
 
     def _weighted(self, y: Any, s: Numbers | None, number: Any, incremental: bool) -> Numbers | None:
         if self.class_weight is None:
             return s
-        if self._binarizer.y_type_.startswith("multilabel"):
+        if self._label_binarizer.y_type_.startswith("multilabel"):
             raise InputError("class_weight serves one class a row, not labels; use sample_weight.")
         codes = np.searchsorted(self.classes_, y)
         if self.class_weight != "balanced":
@@ -199,7 +202,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         return weights if s is None else weights * s
 
     def _asked(self, T: Numbers, labels: Numbers | None) -> Asked:
-        exclusive = T.shape[1] > 1 and self._binarizer.y_type_ == "multiclass"
+        exclusive = T.shape[1] > 1 and self._label_binarizer.y_type_ == "multiclass"
         loss = self._loss("'log_loss' or 'squared_error'", lambda found: found.name in ACCEPTED)
         if loss.name != "squared_error":
             loss = LOSSES["cross_entropy" if exclusive else "binary_cross_entropy"]

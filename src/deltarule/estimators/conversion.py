@@ -127,7 +127,7 @@ def _target(owner: Any, name: str) -> Target:
     names = (name,) if k == 1 else tuple(f"{name}{j}" for j in range(k))
     if isinstance(owner, MLPRegressor):
         return RegressionTarget(names, tuple(_columns(owner.target_scale_, k)))
-    if owner._binarizer.y_type_.startswith("multilabel"):
+    if owner._label_binarizer.y_type_.startswith("multilabel"):
         return LabelTarget(names, "number")
     if len(owner.classes_) < 2:
         raise InputError(f"The estimator knows the class {owner.classes_[0]!r} alone; a model needs two at least.")
@@ -179,8 +179,8 @@ def _estimator(model: Model) -> Any:
     made = MLPClassifier(loss=loss, **settings)
     made.target_scale_ = None
     known = np.eye(len(target.columns), dtype=int) if isinstance(target, LabelTarget) else _labels(target)
-    made._binarizer = LabelBinarizer().fit(known)
-    made.classes_ = made._binarizer.classes_
+    made._label_binarizer = LabelBinarizer().fit(known)
+    made.classes_ = made._label_binarizer.classes_
     return made
 
 

@@ -1,6 +1,7 @@
 """From arrays and parameters to runs, and from runs to the attributes of an estimator."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import inf
 from threading import current_thread, main_thread
 from typing import Any
@@ -25,6 +26,11 @@ from deltarule.objective import Objective
 from deltarule.posterior import laplace
 
 Numbers = NDArray[Any]
+
+NON_FINITE = (
+    "(In scikit-learn's words: Solver produced non-finite parameter weights. The input data may contain large values "
+    "and need to be preprocessed.)"
+)
 
 
 def fit(
@@ -60,7 +66,7 @@ def fit(
     network = _network(owner, data, asked)
     runs = _gone_on_with(owner, network) if going_on else _begun(owner, network, number, incremental)
     runs, training, validating = _parts(owner, data, held_out, asked, runs)
-    if not going_on:
+    if not (going_on and hasattr(owner, "_hidden")):  # weights that were set by hand before any fit tell nothing else
         _describe(owner, network, asked, training)
     training = scaled(owner, training)
     validating = None if validating is None else scaled(owner, validating)
@@ -68,16 +74,17 @@ def fit(
     finished = []
     with _threads():
         for run in runs:
-            task, run = tasks.make(owner, network, training, validating, asked, limits, run)
+            with _too_large_as_scikit_learn_says(training):
+                task, run = tasks.make(owner, network, training, validating, asked, limits, run)
             finished.append(train(task, run, watch))
     kept = _best(finished, 1 if going_on or incremental else int(owner.restarts), validating is not None, limits)
     failure = next((run.failure for run in kept if run.failure), "")
     if failure and not all(run.progress.losses for run in kept):
-        raise DivergenceError(failure)
+        raise DivergenceError(f"{failure}\n{NON_FINITE}")
     owner.error_bars_ = _error_bars(task.objective, kept) if asked.error_bars and not failure else None
     _show(owner, network, kept, len(training.X), validating is not None, incremental)
     if failure:
-        raise DivergenceError(failure)
+        raise DivergenceError(f"{failure}\n{NON_FINITE}")
     watch.close()
 
 
@@ -101,29 +108,47 @@ def _network(owner: Any, data: Part, asked: Asked) -> Network:
     return Network([data.X.shape[1], *widths, data.T.shape[1]], [*hidden, output])
 
 
+@contextmanager
+def _too_large_as_scikit_learn_says(part: Part) -> Iterator[None]:
+    """Add scikit-learn's words to the error for numbers that are too large, for programs that look for them."""
+    try:
+        yield
+    except InputError as error:
+        with np.errstate(over="ignore"):
+            overflows = not all(np.isfinite(np.square(A)).all() for A in (part.X, part.T))
+        raise (type(error)(f"{error}\n{NON_FINITE}") if overflows else error) from None
+
+
 def _begun(owner: Any, network: Network, number: Any, incremental: bool) -> list[Run]:
     """Return runs at their initial weights: member after member, each with its restarts."""
     count = int(owner.ensemble) * (1 if incremental else int(owner.restarts))
     runs = []
     for random in random_states(owner.random_state, count):
         w = weights.draw(network, random, number)
-        seed = 0 if owner.solver in solvers.MINI_BATCH else int(random.randint(2**31 - 1))
-        runs.append(Run(w, Orders(random), Progress(), seed))
+        runs.append(_run(owner, w, random))
     return runs
 
 
+def _run(owner: Any, w: Numbers, random: Any) -> Run:
+    seed = 0 if owner.solver in solvers.MINI_BATCH else int(random.randint(2**31 - 1))
+    return Run(w, Orders(random), Progress(), seed)
+
+
 def _gone_on_with(owner: Any, network: Network) -> list[Run]:
-    """Return the runs where they stand: if weights were set by hand since, then there."""
-    layers = [(owner.coefs_, owner.intercepts_), *owner.members_[1:]]
+    """Return the runs where they stand: if weights were set by hand since, or before any fit, then there."""
+    layers = weights.members(owner)
     there = weights.network_of(layers[0], network.activations)
     if there.sizes != network.sizes or len(layers) != owner.ensemble:
         raise InputError(
             f"{type(owner).__name__} was to go on with {len(layers)} of the networks {there.sizes}, but its parameters "
             f"and the rows now ask for {owner.ensemble} of {network.sizes}; make a new one, or set warm_start=False."
         )
+    each = [weights.flat(shown) for shown in layers]
+    if not hasattr(owner, "_runs"):
+        randoms = random_states(owner.random_state, len(each))
+        return [_run(owner, w, random) for w, random in zip(each, randoms, strict=True)]
     runs = []
-    for run, shown in zip(owner._runs, layers, strict=True):
-        w = weights.flat(shown)
+    for run, w in zip(owner._runs, each, strict=True):
         by_hand = not np.array_equal(w, run.w)
         run = run._replace(failure="")
         runs.append(run._replace(w=w, about=b"") if by_hand else run)

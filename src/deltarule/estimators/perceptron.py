@@ -50,6 +50,7 @@ class Perceptron(Supported, BaseEstimator):  # type: ignore[misc]
     out_activation_: str
     input_scale_: rows.Scale | None
     target_scale_: rows.Scale | None
+    activation: Any
     loss: Any
     warm_start: bool
     max_iter: int
@@ -92,7 +93,7 @@ class Perceptron(Supported, BaseEstimator):  # type: ignore[misc]
         parameters.check(self)
         going_on = hasattr(self, "coefs_") and (self.warm_start or incremental)
         X, y = self._read(X, y, reset=not going_on)
-        number = self.coefs_[0].dtype if going_on else X.dtype
+        number = np.result_type(self.coefs_[0], np.float32) if going_on else X.dtype
         T, labels = self._encoded(y, going_on, incremental, number)
         s = rows.checked_weights(sample_weight, len(T), number)
         data = Part(rows.dense(X).astype(number, copy=False), T, self._weighted(y, s, number, incremental))
@@ -164,18 +165,22 @@ class Perceptron(Supported, BaseEstimator):  # type: ignore[misc]
 
     def _networks(self) -> list[tuple[Network, Numbers]]:
         """Return each network with its weights, those that were set by hand since training included."""
-        members = [(self.coefs_, self.intercepts_), *self.members_[1:]]
-        activations = [*self._hidden, self.out_activation_]
+        members = weights.members(self)
+        hidden = vars(self).get("_hidden")  # not there where weights were set by hand instead of trained
+        if hidden is None:
+            hidden = weights.hidden_activations(self.activation, len(self.coefs_) - 1)
+        activations = [*hidden, self.out_activation_]
         return [(weights.network_of(layers, activations), weights.flat(layers)) for layers in members]
 
     def _inputs(self, X: Any) -> Iterator[Numbers]:
         """Yield checked inputs in the units of training, of a sparse matrix some rows at a time."""
         check_is_fitted(self, "coefs_")
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        number = np.result_type(X.dtype, self.coefs_[0].dtype, np.float32)
+        number = np.result_type(X.dtype, self.coefs_[0], np.float32)
         for block in rows.blocks(X):
             block = block.astype(number, copy=False)
-            yield np.ascontiguousarray(block if self.input_scale_ is None else self.input_scale_.apply(block))
+            scale = vars(self).get("input_scale_")
+            yield np.ascontiguousarray(block if scale is None else scale.apply(block))
 
     def _outputs(self, X: Any) -> Numbers:
         """Return what each network puts out, shape (networks, n, n_out), in the units of training."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +20,10 @@ class Validation(NamedTuple):
     score: Callable[[Numbers], float]
 
     def judge(self, w: Numbers) -> tuple[float, float]:
-        """Return loss and score at w."""
+        """Return loss and score at w; infinite or NaN where outputs are too large."""
         Y = self.objective.engine.predict(w, self.objective.rows.X)
-        return self.objective.value(w), self.score(Y)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.objective.value(w), self.score(Y)
 
 
 @dataclass
@@ -65,17 +66,23 @@ class Progress:
             self.scores.append(score)
         if early_stopping == "score":
             improved, best = score >= self.best_score + tol, score > self.best_score
-            self.best_score = max(score, self.best_score)
+            self.best_score = score if best else self.best_score
         elif early_stopping == "loss":
             improved = held_out <= self.best_validation_loss - tol
             best = held_out < self.best_validation_loss
-            self.best_validation_loss = min(held_out, self.best_validation_loss)
+            self.best_validation_loss = held_out if best else self.best_validation_loss
         else:
             improved, best = loss <= self.best_loss - tol, False
         self.best_loss = min(loss, self.best_loss)
         self.stalled = 0 if improved else self.stalled + 1
         if best:
             self.best_w = w
+
+    def diverge(self, loss: float) -> None:
+        """Take note of an iteration that ended at weights or a loss that are not finite: there is nothing to judge."""
+        self.losses.append(loss)
+        self.scores.append(nan)
+        self.validation_losses.append(nan)
 
 
 def r_squared(T: Numbers, s: Numbers | None) -> Callable[[Numbers], float]:

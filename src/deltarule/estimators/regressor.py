@@ -125,7 +125,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         """
         Y = self._outputs(X)
         mean = Y[0] if len(Y) == 1 else Y.mean(axis=0)
-        mean = mean if self.target_scale_ is None else self.target_scale_.undo(mean)
+        scale = vars(self).get("target_scale_")  # not there where weights were set by hand instead of trained
+        mean = mean if scale is None else scale.undo(mean)
         mean = mean[:, 0] if mean.shape[1] == 1 else mean
         return (mean, self._std(X, Y).reshape(mean.shape)) if return_std else mean
 

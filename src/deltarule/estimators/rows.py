@@ -108,7 +108,7 @@ def set_aside(n_rows: int, labels: Any, fraction: float, random: Any) -> Split:
     rows, held_out = train_test_split(np.arange(n_rows), random_state=random, test_size=fraction, stratify=labels)
     if len(held_out) < FEWEST:
         raise InputError(
-            f"validation_fraction={fraction:g} of {n_rows} rows sets {len(held_out)} aside, which is too small a "
-            "validation set; raise it, or give more rows."
+            "The validation set is too small. Increase 'validation_fraction' or the size of your dataset: "
+            f"{fraction:g} of {n_rows} rows sets {len(held_out)} aside, and {FEWEST} are needed."
         )
     return rows, held_out

@@ -114,7 +114,13 @@ def train(task: Task, run: Run, watch: Watch) -> Run:
             before, state = state, next(following)
             if not is_finite(state):
                 failure = _divergence(task, before, state, iterations)
-                return run._replace(w=before.w, state=before, iterations=iterations - 1, failure=failure)
+                if not limits.early_stopping or progress.best_w is None:
+                    return run._replace(w=before.w, state=before, iterations=iterations - 1, failure=failure)
+                progress.diverge(float(state.loss))
+                watch.end(partial(task.fitted, before.w))
+                message = f"{failure} Of the weights before, those that were best on the validation rows are kept."
+                warnings.warn(message, ConvergenceWarning, stacklevel=5)
+                return run._replace(w=progress.best_w, state=before, iterations=iterations)
             penalty, last = _penalty(task, state.w), penalty
             loss = _shown_loss(task, state, last, penalty)
             progress.note(loss, state.w, task.validation, limits.early_stopping, limits.tol)
@@ -158,7 +164,7 @@ def _end(limits: Limits, progress: Progress, state: Any, useless: int, passes: f
         return End(f"{state.stuck.capitalize()}.", early=True)
     if useless >= limits.useless:
         return End("The steps hardly change the loss any more.")
-    if passes >= limits.max_fun:
+    if passes > limits.max_fun:  # as SciPy counts
         return End(f"The loss was evaluated max_fun={limits.max_fun} times.", early=True)
     return End("", early=True)
 

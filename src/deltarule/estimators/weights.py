@@ -71,6 +71,11 @@ def flat(layers: Layers) -> Numbers:
     return np.concatenate([part for W, b in zip(*layers, strict=True) for part in (np.ravel(W.T), b)])
 
 
+def members(owner: Any) -> list[Layers]:
+    """Return `coefs_` and `intercepts_` of each network of an estimator, with what was set by hand."""
+    return [(owner.coefs_, owner.intercepts_), *getattr(owner, "members_", [])[1:]]
+
+
 def network_of(layers: Layers, activations: Sequence[Activation | str]) -> Network:
     """Return the network that `coefs_` and `intercepts_` fit.
 
