@@ -261,11 +261,13 @@ def info(model: str | None, engine: bool, as_json: bool) -> None:
 
 
 def _add_explanations() -> None:
+    from deltarule.commands.check import check
     from deltarule.commands.explain import explain
     from deltarule.commands.why import why
 
     deltarule.add_command(explain)
     deltarule.add_command(why)
+    deltarule.add_command(check)
 
 
 _add_explanations()

@@ -7,18 +7,24 @@ Here are
     why           a table with and without the derivative, and the answer in numbered facts
     rules         what stands in the place of f′ in the rules of `why`, for teaching
     teach         online and batch descent by one of them
+    check         a gradient, a formula or a function of your own: is it right, and if not, which mistake is it?
+    surface       the error surface over a plane through the weights, with the way of a run upon it
+    walk          the way of a run alone
 """
 
-from deltarule.explain import rules
+from deltarule.explain import check, rules
 from deltarule.explain.course import teach
 from deltarule.explain.explaining import update
 from deltarule.explain.names import Names
+from deltarule.explain.planes import Plane
 from deltarule.explain.recorder import Recorded, Recorder
 from deltarule.explain.step import Factors, Update
+from deltarule.explain.surfaces import Surface, surface
 from deltarule.explain.terms import Account, Taken, Term
+from deltarule.explain.walks import Walk, walk
 from deltarule.explain.whys import Why, why
 
 __all__ = [
-    "Account", "Factors", "Names", "Recorded", "Recorder", "Taken", "Term", "Update", "Why", "rules", "teach", "update",
-    "why",
+    "Account", "Factors", "Names", "Plane", "Recorded", "Recorder", "Surface", "Taken", "Term", "Update", "Walk", "Why",
+    "check", "rules", "surface", "teach", "update", "walk", "why",
 ]  # fmt: skip
