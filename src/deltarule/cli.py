@@ -261,6 +261,7 @@ def info(model: str | None, engine: bool, as_json: bool) -> None:
 
 
 def _add_explanations() -> None:
+    from deltarule.commands.check import check
     from deltarule.commands.diagnose import diagnose
     from deltarule.commands.explain import explain
     from deltarule.commands.why import why
@@ -268,6 +269,7 @@ def _add_explanations() -> None:
     deltarule.add_command(explain)
     deltarule.add_command(why)
     deltarule.add_command(diagnose)
+    deltarule.add_command(check)
 
 
 _add_explanations()

@@ -10,9 +10,12 @@ Here are
     diagnose      why training stands still: findings with evidence, and a test of each advice
     Health        f′ per neuron, gradients and updates per layer, at one w; HealthRecorder records them in a run
     first_non_finite   row, layer, neuron and epoch of the first number that was not finite
+    check         a gradient, a formula or a function of your own: is it right, and if not, which mistake is it?
+    surface       the error surface over a plane through the weights, with the way of a run upon it
+    walk          the way of a run alone
 """
 
-from deltarule.explain import rules
+from deltarule.explain import check, rules
 from deltarule.explain.course import teach
 from deltarule.explain.diagnosis import Diagnosis, Finding, Overflow, diagnose, first_non_finite
 from deltarule.explain.explaining import update
@@ -20,13 +23,16 @@ from deltarule.explain.health import Health, LayerHealth, NeuronHealth
 from deltarule.explain.health import measure as health_at
 from deltarule.explain.health_recorder import HealthRecorder
 from deltarule.explain.names import Names
+from deltarule.explain.planes import Plane
 from deltarule.explain.recorder import Recorded, Recorder
 from deltarule.explain.step import Factors, Update
+from deltarule.explain.surfaces import Surface, surface
 from deltarule.explain.terms import Account, Taken, Term
+from deltarule.explain.walks import Walk, walk
 from deltarule.explain.whys import Why, why
 
 __all__ = [
     "Account", "Diagnosis", "Factors", "Finding", "Health", "HealthRecorder", "LayerHealth", "Names", "NeuronHealth",
-    "Overflow", "Recorded", "Recorder", "Taken", "Term", "Update", "Why", "diagnose", "first_non_finite", "health_at",
-    "rules", "teach", "update", "why",
+    "Overflow", "Plane", "Recorded", "Recorder", "Surface", "Taken", "Term", "Update", "Walk", "Why", "check",
+    "diagnose", "first_non_finite", "health_at", "rules", "surface", "teach", "update", "walk", "why",
 ]  # fmt: skip

@@ -28,8 +28,14 @@ def _logistic(e: Complexes) -> Complexes:
     return np.where(e.real < 0, np.exp(e) / (1 + np.exp(e)), 1 / (1 + np.exp(-e)))
 
 
+def _log1p(z: Complexes) -> Complexes:
+    """Return log(1 + z); NumPy's own keeps no digits of a small real part."""
+    x, y = z.real, z.imag
+    return np.asarray(0.5 * np.log1p(x * (2 + x) + y * y) + 1j * np.arctan2(y, 1 + x), dtype=np.complex128)
+
+
 def _softplus(e: Complexes) -> Complexes:
-    return np.where(e.real > 0, e + np.log1p(np.exp(-e)), np.log1p(np.exp(e)))
+    return np.where(e.real > 0, e + _log1p(np.exp(-e)), _log1p(np.exp(e)))
 
 
 def _size(e: Complexes) -> Complexes:
@@ -95,8 +101,8 @@ def _huber(e: Complexes, y: Complexes, t: Floats, delta: float) -> Complexes:
 def _log_cosh(e: Complexes, y: Complexes, t: Floats, q: float) -> Complexes:
     r = _size(y - t)
     half = np.sinh(0.5 * np.where(r.real < 1, r, 0))  # cosh r − 1 = 2 sinh²(r/2): a small r keeps its digits
-    far = r + np.log1p(np.exp(-2 * r)) - np.log(2)
-    return np.asarray(np.where(r.real < 1, np.log1p(2 * half * half), far), dtype=np.complex128)
+    far = r + _log1p(np.exp(-2 * r)) - np.log(2)
+    return np.asarray(np.where(r.real < 1, _log1p(2 * half * half), far), dtype=np.complex128)
 
 
 def _quantile(e: Complexes, y: Complexes, t: Floats, q: float) -> Complexes:

@@ -1,7 +1,7 @@
 """Slopes from differences of values, each with a bound on its error and a step of its own.
 
 A central difference D(h) = (φ(w + h) − φ(w − h)) / 2h errs by truncation, about h² φ‴/6, and by rounding, at most ε/h
-for values with errors up to ε. The steps of a ladder are tried for each weight; the one with the smallest bound is kept:
+for values with errors up to ε. The steps of a ladder are tried for each weight, and the one of smallest bound is kept:
 
     truncation   |D(10 h) − D(h)| / 5     twice what it is where φ″ jumps, twenty times where φ‴ alone counts
     rounding     ε / h

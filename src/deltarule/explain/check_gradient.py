@@ -22,6 +22,7 @@ from deltarule.errors import InputError, SettingError
 from deltarule.explain import check_differences
 from deltarule.explain.check_complex import ComplexStep, serves
 from deltarule.explain.check_differences import Slope
+from deltarule.explain.names import Names
 from deltarule.objective import Objective
 
 Floats = NDArray[np.float64]
@@ -32,6 +33,8 @@ CHANGES = 8
 """Random changes of which the largest effect counts."""
 MOST_WEIGHTS, MOST_ROWS = 400, 500
 """So many weights of each layer, and so many rows, are looked at unless told otherwise."""
+MOST_SHOWN = 10
+"""So many weights that are wrong are shown to people; `GradientCheck.to_dict` has all of them."""
 
 
 class WeightCheck(NamedTuple):
@@ -120,8 +123,9 @@ class GradientCheck:
 
 
 def gradient(
-    objective: Any, w: Any, *, weights: int = MOST_WEIGHTS, rows: int = MOST_ROWS, seed: int = 0
-) -> GradientCheck:
+    objective: Any, w: Any, *, weights: int = MOST_WEIGHTS, rows: int = MOST_ROWS, seed: int = 0,
+    names: Names | None = None,
+) -> GradientCheck:  # fmt: skip
     """Check an objective's gradient at w, weight by weight.
 
     Parameters
@@ -137,6 +141,8 @@ def gradient(
         Rows over which the loss is taken, drawn by chance where there are more.
     seed : int
         Seed of what is drawn.
+    names : Names, optional
+        What the weights are called; by number unless given.
 
     Returns
     -------
@@ -161,7 +167,7 @@ def gradient(
     (True, 'complex step')
     """
     for name, count in (("weights", weights), ("rows", rows)):
-        if not isinstance(count, int) or count < 1:
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             raise SettingError(f"{name} was {count!r}; it is a whole number from 1 up.")
     if not isinstance(objective, Objective):
         return _of_function(objective, np.asarray(w, dtype=float), weights, seed)
@@ -174,6 +180,7 @@ def gradient(
     sums = _Rounding(few, exact, float(np.finfo(np.asarray(given).dtype).eps) / 2)
     found = []
     network = few.network
+    names = Names(network) if names is None else names
     complex_step = ComplexStep(network, few.loss, exact, sums.rows, few.l2) if serves(network, few.loss) else None
     kinks = _touched_by_kinks(complex_step, sums.relative) if complex_step is not None else None
     double = Objective(network, few.loss, *sums.rows, l2=few.l2, engine=ArrayEngine(network, few.loss))
@@ -189,7 +196,7 @@ def gradient(
                 kink = bool(kinks is not None and kinks[index])
             else:
                 slope = check_differences.slope(double.value, exact, index, sums.value)
-            found.append(_judged(network.weight_name(index), index, float(analytic[index]), slope, bound, kink))
+            found.append(_judged(names.weight(index), index, float(analytic[index]), slope, bound, kink))
     way = "complex step" if complex_step is not None else "central differences"
     layers = _layers(network, found)
     if sum(layer.checked for layer in layers) < network.n_weights:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -11,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule import methods, projection
+from deltarule.engines.array import ArrayEngine
+from deltarule.engines.native import NativeEngine
 from deltarule.errors import InputError, SettingError
 from deltarule.explain import backward, rounding, subject
 from deltarule.explain.names import Names
 from deltarule.explain.step import Update
 from deltarule.explain.terms import Taken, account
 from deltarule.methods import Online
+from deltarule.objective import Objective
 
 Numbers = NDArray[Any]
 
@@ -47,7 +51,9 @@ def update(
     targets : array, optional
         For a Network T, (n, n_out); for an estimator y.
     method : str or Method
-        What chooses the step. ``online`` makes one update: of one row, or of one mini-batch of all the rows.
+        What chooses the step. ``online`` makes one update: of one row, or of one mini-batch of all the rows. It is
+        made by the array engine, so that the shown factors are its numbers to the bit; compiled kernels round
+        otherwise, by no more than `Update.data_bound` times the rate.
     take : int or sequence of int, optional
         Which of the rows to use, counted from 0; all of them unless given.
     w : array of shape (p,), optional
@@ -86,6 +92,7 @@ def update(
     chosen = methods.get(method)
     if isinstance(chosen, Online):
         chosen = _one_update(chosen, found.objective.n_rows, isinstance(method, str))
+        found = found._replace(objective=_kept(found.objective))
     methods.check_needs(chosen, found.objective)
     objective = projection.of(found.objective) if getattr(chosen, "projection", False) else found.objective
     settled = getattr(objective, "settled", None)
@@ -128,6 +135,15 @@ def explained(taken: Taken, names: Names, labels: tuple[str, ...]) -> Update:
         slack=np.abs(np.asarray(found.scale)) * off
     )  # no state holds the gradient: it is computed again here
     return Update(taken.method.name, str(loss), names, w, taken.after.w, found, layers, labels, rows.T, off)
+
+
+def _kept(objective: Objective) -> Objective:
+    """Return the objective with an engine whose every number is kept, instead of compiled kernels."""
+    if not isinstance(objective.engine, NativeEngine):
+        return objective
+    kept = copy(objective)
+    kept.engine = ArrayEngine(objective.network, objective.loss)
+    return kept
 
 
 def _one_update(method: Online, n: int, by_name: bool) -> Online:
