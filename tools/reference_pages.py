@@ -176,12 +176,21 @@ def command_page() -> str:
         command = command_line.commands[name]
         inner = click.Context(command, context, info_name=name, max_content_width=HELP_WIDTH)
         parts += [f"## deltarule {name}", f"```text\n{_help(command, inner)}\n```"]
+        schema = getattr(sys.modules[command.callback.__module__], "JSON", None)
+        if schema is not None:
+            parts.append("What `--json` prints; numbers that are not finite are null.")
+            parts.append(table(["key", "what it holds"], ([_keys(key), words] for key, words in schema.items())))
     return page(
         "Command line",
         "Exit status 0 is done, 1 failed while working, 2 wrong use or bad input. With `--json`, stdout "
         "holds one JSON object and nothing else; progress goes to stderr.",
         *parts,
     )
+
+
+def _keys(names: str) -> str:
+    """Return keys that are separated by commas as code; the first names what all of them are in."""
+    return code(names.split(", "))
 
 
 def _help(command: click.Command, context: click.Context) -> str:

@@ -268,8 +268,8 @@ def _add_explanations() -> None:
 
     deltarule.add_command(explain)
     deltarule.add_command(why)
-    deltarule.add_command(diagnose)
     deltarule.add_command(check)
+    deltarule.add_command(diagnose)
 
 
 _add_explanations()

@@ -13,6 +13,7 @@ from deltarule import methods
 from deltarule.divergence import Origin, find
 from deltarule.engines.array import ArrayEngine
 from deltarule.explain.diagnosis.finding import Finding, Measurement
+from deltarule.explain.health_rows import losses_of
 from deltarule.history import Result
 from deltarule.methods import GradientDescent, Method
 from deltarule.objective import Objective
@@ -101,6 +102,7 @@ def of_result(objective: Objective, method: Method, result: Result) -> Overflow 
         before = next(states)
         after = next(states)
         origin = find(objective, method, before, after)
+        origin = _at_row(objective, origin)
     if origin is None or (np.isfinite(after.loss) and np.all(np.isfinite(np.asarray(after.w)))):
         return None
     return Overflow(origin, len(result.history), _led_to(objective, origin, [r.loss for r in result.history]))
@@ -113,8 +115,21 @@ def of_weights(objective: Objective, w: Floats) -> Overflow | None:
         if np.isfinite(value) and np.all(np.isfinite(np.asarray(grad))):
             return None
         state = SimpleNamespace(w=w, loss=float(value), grad=grad)
-        origin = find(objective, GradientDescent(), state, state)
+        origin = _at_row(objective, find(objective, GradientDescent(), state, state))
     return None if origin is None else Overflow(origin, None, _led_to(objective, origin, []))
+
+
+def _at_row(objective: Objective, origin: Origin | None) -> Origin | None:
+    """Return the loss of the first row that is not finite where a sum over rows is not: that came before the sum."""
+    if origin is None or origin.quantity not in ("gradient", "loss") or (origin.row, origin.batch) != (None, None):
+        return origin
+    X, T = (np.asarray(A, dtype=float) for A in objective.rows[:2])
+    passed = ArrayEngine(objective.network, objective.loss).trace(np.asarray(origin.after, dtype=float), X)
+    losses = losses_of(objective.loss, passed, T)
+    bad = np.flatnonzero(~np.isfinite(losses))
+    return origin if not len(bad) else origin._replace(
+        quantity="loss", place="", value=float(losses[bad[0]]), row=int(bad[0])
+    )  # fmt: skip
 
 
 def _led_to(objective: Objective, origin: Origin, losses: list[float]) -> tuple[Measurement, ...]:
