@@ -75,3 +75,9 @@ schedule_fixture = over("schedule", SCHEDULES.values())
 beta_fixture = over("beta", BETAS)
 surface_fixture = over("surface", SURFACES)
 problem_fixture = over("problem", TABLES)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where promises are asked for, put their tests into the order of their numbers."""
+    if "promise" in str(config.option.markexpr):
+        items.sort(key=lambda item: min((mark.args[0] for mark in item.iter_markers("promise")), default=0))

@@ -77,7 +77,6 @@ OTHER_REFUSALS = {
     "extension": ("t.xlsx", b"PK", r"unknown extension. Accepted: .csv, .tsv, .* with a query"),
     "no extension": ("table", b"a", "table has an unknown extension"),
     "packed Parquet": ("t.parquet.gz", b"a", "unknown extension"),
-    "pattern": ("t*.csv", b"a\n1\n", r"holds \* \? or \[ in its path"),
 }
 
 

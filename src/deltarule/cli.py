@@ -14,6 +14,7 @@ import click
 
 from deltarule import options
 from deltarule.errors import DeltaruleError, InputError, SettingError, unknown
+from deltarule.printing import plainly, write_exactly
 
 if TYPE_CHECKING:
     from deltarule.model import Model
@@ -201,7 +202,7 @@ def predict(
             {"model": model, "table": table, "rows": n_rows, "output": output, "notes": notes, "predictions": found}
         )
     elif output is None:
-        click.echo(to_csv(found), nl=False)
+        write_exactly(to_csv(found))
     else:
         click.echo(f"{n_rows:,} rows predicted, written to {output}")
 
@@ -275,6 +276,7 @@ def _add_explanations() -> None:
 _add_explanations()
 
 
+@plainly()
 def main() -> None:
     """Run the command line and exit with its status."""
     warnings.showwarning = _print_warning  # type: ignore[assignment]  # the place says nothing to a user

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from deltarule.errors import SettingError
 from deltarule.model import Model
+from deltarule.tables.columns import cut
+
+FORMULA = ("=", "+", "-", "@")
+"""What a formula begins with in a spreadsheet."""
 
 
 def columns(
@@ -36,12 +40,20 @@ def columns(
     else:
         Y, notes = model.outputs(source, query)
         found = _by_name(targets, model.answers(Y))
+    notes = [*notes, *_formulas(targets, model.encoding.classes)]
     if proba:
         probabilities = model.probabilities(Y)
         classes = model.encoding.classes
         names = targets if classes is None else [f"{targets[0]}={label}" for label in classes.tolist()]
         found |= {f"p({name})": column.tolist() for name, column in zip(names, probabilities.T, strict=True)}
     return found, notes
+
+
+def _formulas(names: Sequence[str], classes: NDArray[Any] | None) -> list[str]:
+    """Return a note on names and labels that a spreadsheet would compute."""
+    labels = [] if classes is None else [label for label in classes.tolist() if isinstance(label, str)]
+    found = [text for text in (*names, *labels) if text.startswith(FORMULA)]
+    return [f"a spreadsheet would take this for a formula: {cut(found[0])!r}"] if found else []
 
 
 def _by_name(names: Sequence[str], values: NDArray[Any]) -> dict[str, list[Any]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deltarule import losses
 from deltarule.activations import Activation
 from deltarule.encoding import Encoding
-from deltarule.encoding.roles import Roles, choose_roles, missing_rows
+from deltarule.encoding.roles import Roles, choose_roles, column_names, missing_rows
 from deltarule.errors import SettingError, TableError, unknown
 from deltarule.losses import Loss
 from deltarule.network import Network
@@ -69,11 +69,12 @@ def prepare(
         As `fit`.
     """
     _check_seed(seed)
-    how, mark = _split_by(split_by, _names(target), () if inputs is None else _names(inputs))
+    targets, wanted = column_names(target, "target"), None if inputs is None else column_names(inputs, "inputs")
+    how, mark = _split_by(split_by, targets, wanted or ())
     table = read(source, query)
     roles = choose_roles(
-        table, target, inputs=None if inputs is None else _names(inputs),
-        exclude=[*_names(exclude), *([mark] if mark else [])], task=task,
+        table, targets, inputs=wanted,
+        exclude=[*column_names(exclude, "exclude"), *([mark] if mark else [])], task=task,
     )  # fmt: skip
     made_loss = losses.get(LOSS_OF_TASK[roles.task] if loss is None else loss)
     check_loss(made_loss, roles.task)
@@ -128,13 +129,9 @@ def _split_seed(seed: int) -> int:
     return int(np.random.SeedSequence([seed, SPLIT]).generate_state(1, np.uint64)[0])
 
 
-def _names(names: str | Sequence[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
-
-
 def _split_by(split_by: str, targets: list[str], inputs: Sequence[str]) -> tuple[str, str]:
     """Return how to split, and the column that says so or an empty string."""
-    how, _, mark = split_by.partition(":")
+    how, _, mark = split_by.partition(":") if isinstance(split_by, str) else ("", "", "")
     if how not in HOW or (how == "column") != bool(mark):
         raise unknown("split", split_by, ["random", "order", "column:NAME"])
     if mark and mark in [*targets, *inputs]:

@@ -18,6 +18,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from deltarule.printing import unwrapped
+
 if TYPE_CHECKING:
     from deltarule.comparing import Lap
     from deltarule.methods.table import Row
@@ -101,7 +103,7 @@ def _bar(shown: Callable[[Any], Shown]) -> Iterator[Observer]:
         TextColumn("{task.description}", markup=False), BarColumn(bar_width=30),
         TextColumn("{task.fields[figures]}", markup=False), TimeRemainingColumn(),
     )  # fmt: skip
-    with Bar(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bar:
+    with Bar(*columns, console=Console(file=unwrapped(sys.stderr)), transient=True, refresh_per_second=5) as bar:
         task = bar.add_task("reading", total=None, figures="")
         drawn = -REFRESH_SECONDS
 

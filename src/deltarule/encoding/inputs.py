@@ -12,7 +12,7 @@ from deltarule.encoding.scaling import Scale, fill_value, fit_scale
 from deltarule.errors import TableError
 from deltarule.jsonfields import choice, damaged, distinct, finite, flag, listed, record, text
 from deltarule.tables.cells import Numeric, cell_text, convert, level_codes
-from deltarule.tables.columns import LARGEST, Column
+from deltarule.tables.columns import LARGEST, Column, cut
 
 Floats = NDArray[np.float64]
 _NUMERIC = ("number", "boolean", "date")
@@ -151,7 +151,7 @@ class CategoryInput:
         if unseen.any():
             example = cell_text(column.values[int(np.argmax(unseen))])
             count = f"{unseen.sum():,} cells"
-            notes.append(f"{self.name}: {count} hold texts that training had none of, such as {example!r}")
+            notes.append(f"{self.name}: {count} hold texts that training had none of, such as {cut(example)!r}")
         if missing.any() and not self.missing:
             notes.append(f"{self.name}: {missing.sum():,} missing cells, of which training had none")
         return notes

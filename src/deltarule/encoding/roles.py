@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.errors import TableError, unknown
-from deltarule.tables.columns import Column, Table, shown
+from deltarule.errors import SettingError, TableError, unknown
+from deltarule.tables.columns import Column, Table, check_text, shown
 
 Role = Literal["number", "boolean", "date", "category"]
 Task = Literal["regression", "binary", "multiclass", "multilabel"]
@@ -99,11 +99,11 @@ def choose_roles(
     """
     if task is not None and task not in _REQUESTS:
         raise unknown("task", task, _REQUESTS)
-    named = _named(targets)
+    named = column_names(targets, "target")
     if not named:
         raise TableError(f"No target was given: name the column of {table.name} to predict.")
     columns = [table.column(name) for name in named]
-    candidates = _candidates(table, named, inputs, list(exclude))
+    candidates = _candidates(table, named, inputs, column_names(exclude, "exclude"))
     for column in [*columns, *candidates]:
         column.refuse_too_large(table.name)
     missing = missing_rows(columns)
@@ -117,6 +117,20 @@ def choose_roles(
         reason = f" ({'; '.join(notes)})" if notes else ""
         raise TableError(f"{table.name} has no column to predict {', '.join(named)} from{reason}: add one.")
     return Roles(found, tuple(named), roles, tuple(notes))
+
+
+def column_names(names: str | Sequence[str], what: str) -> list[str]:
+    """Return names of columns, each once.
+
+    Raises
+    ------
+    SettingError
+        If they are no texts; `what` says what they are for.
+    """
+    listed = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [names]
+    if not all(isinstance(name, str) for name in listed):
+        raise SettingError(f"{what} was {names!r}; give the name of a column as text, or a list of such names.")
+    return list(dict.fromkeys(listed))
 
 
 def missing_rows(columns: Iterable[Column]) -> NDArray[np.bool_]:
@@ -150,6 +164,7 @@ def find_task(columns: Sequence[Column], request: str | None, table: str) -> Tas
 
 def _single_task(column: Column, request: str | None, table: str) -> Task:
     values = _distinct(column)
+    _check_texts(column, table, "a class")
     if column.kind == "text" and request == "regression":
         raise TableError(
             f"Target {column.name!r} of {table} holds text; regression needs numbers. Use task='classification'."
@@ -193,10 +208,6 @@ def _joint_task(columns: Sequence[Column], request: str | None, table: str) -> T
     return "regression"
 
 
-def _named(names: str | Sequence[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(dict.fromkeys(names))
-
-
 def _candidates(table: Table, targets: list[str], inputs: Sequence[str] | None, exclude: list[str]) -> list[Column]:
     """Return the columns that may be inputs."""
     for name in exclude:
@@ -206,11 +217,12 @@ def _candidates(table: Table, targets: list[str], inputs: Sequence[str] | None, 
         if wrong:
             raise TableError(f"Column {wrong[0]!r} is a target and is also excluded: drop one of the two.")
         return [column for name, column in table.columns.items() if name not in {*targets, *exclude}]
-    both = [name for name in inputs if name in {*targets, *exclude}]
+    given = column_names(inputs, "inputs")
+    both = [name for name in given if name in {*targets, *exclude}]
     if both:
         other = "a target" if both[0] in targets else "excluded"
         raise TableError(f"Column {both[0]!r} is named as an input and is also {other}: drop one of the two.")
-    return [table.column(name) for name in _named(inputs)]
+    return [table.column(name) for name in given]
 
 
 def _input_roles(columns: list[Column], table: str) -> tuple[dict[str, Role], list[str]]:
@@ -228,6 +240,7 @@ def _input_roles(columns: list[Column], table: str) -> tuple[dict[str, Role], li
         elif column.kind == "text" and variety > min(MAX_LEVELS, len(missing) - 1):
             refused.append((column, variety))
         else:
+            _check_texts(column, table, "a category")
             roles[column.name] = "category" if column.kind == "text" else column.kind
     if refused:
         raise _too_many_levels(refused, table)
@@ -238,6 +251,13 @@ def _input_roles(columns: list[Column], table: str) -> tuple[dict[str, Role], li
         options = " ".join(f"--exclude {shlex.quote(name)}" for name in counting)
         notes.append(f"numbers the rows, and is an input all the same (or pass {options}): {shown(counting)}")
     return roles, notes
+
+
+def _check_texts(column: Column, table: str, what: str) -> None:
+    """Refuse texts of a column without missing cells that cannot be inputs or classes."""
+    if column.kind == "text":
+        for text in sorted(set(column.values) - {None}):
+            check_text(text, f"{what} in column {column.name!r}", table)
 
 
 def _numbers_the_rows(column: Column) -> bool:

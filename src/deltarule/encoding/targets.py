@@ -15,7 +15,7 @@ from deltarule.encoding.scaling import Scale, fit_scale
 from deltarule.errors import TableError
 from deltarule.jsonfields import choice, damaged, distinct, finite, listed, record, text
 from deltarule.tables.cells import cell_text, convert, level_codes
-from deltarule.tables.columns import Column, Table, shown
+from deltarule.tables.columns import Column, Table, cut, shown
 
 Floats = NDArray[np.float64]
 ClassKind = Literal["text", "boolean", "number"]
@@ -143,7 +143,7 @@ class ClassTarget:
             row = int(np.argmax(codes < 0))
             known = shown(_class_text(label, self.kind) for label in self.classes)
             raise TableError(
-                f"Column {self.column!r} of {table.name} holds {cell_text(column.values[row])!r} in row "
+                f"Column {self.column!r} of {table.name} holds {cut(cell_text(column.values[row]))!r} in row "
                 f"{row + 1}, none of the classes the model knows: {known}. Correct it, or leave the row out."
             )
         return codes

@@ -55,7 +55,7 @@ def read(source: object, query: str | None = None) -> Table:
         It cannot be read; the message says what was found and what would be accepted.
     """
     if isinstance(source, (str, PathLike)):
-        return _read_path(Path(source).expanduser(), query)
+        return _read_path(_expanded(Path(source)), query)
     if query is not None:
         raise TableError(f"A query is for a database file; a {type(source).__name__} was given with one.")
     if isinstance(source, Table):
@@ -64,6 +64,14 @@ def read(source: object, query: str | None = None) -> Table:
         arrays = [(str(name), _array(values)) for name, values in source.items()]
         return table_from_arrays("the dictionary", arrays, typed=True)
     return _read_frame(source)
+
+
+def _expanded(path: Path) -> Path:
+    """Return a path with ~ for a home directory, where there is one of that name."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _read_path(path: Path, query: str | None) -> Table:

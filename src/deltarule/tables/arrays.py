@@ -17,6 +17,10 @@ from deltarule.tables.cells import cell_text, object_array, read_text, without_z
 from deltarule.tables.columns import Column, Table, check_names
 
 _TEXTUAL = (str, Real, Decimal, np.bool_, time, uuid.UUID)
+FURTHEST = 10**13
+"""Years from 1970 on whose days can be counted."""
+_SECONDS = {"as": 1e-18, "fs": 1e-15}
+_PER_YEAR = {"Y": 1, "M": 12, "W": 52}
 _PANDAS_MISSING = frozenset({"NAType", "NaTType"})
 
 
@@ -117,7 +121,14 @@ def _float(value: Any) -> float:
 
 
 def _days(moments: NDArray[Any]) -> NDArray[np.float64]:
-    """Return datetime64 of any unit as days since 1970-01-01."""
+    """Return datetime64 of any unit as days since 1970-01-01, infinite beyond `FURTHEST` years."""
+    unit, step = np.datetime_data(moments.dtype)
+    if unit in _SECONDS:  # NumPy has no days of these: they reach no further than seconds around 1970
+        return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) * (step * _SECONDS[unit] / 86_400))
+    if unit in _PER_YEAR:
+        far = np.abs(moments.astype(np.int64) * (step / _PER_YEAR[unit])) > FURTHEST
+        if (far & ~np.isnat(moments)).any():
+            return np.where(np.isnat(moments), np.nan, np.where(far, np.inf, 0.0))
     # Whole days and the rest apart, so that no unit overflows.
     whole = moments.astype("datetime64[D]")
     days = whole.astype(np.int64) + (moments - whole) / np.timedelta64(1, "D")

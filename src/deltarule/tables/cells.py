@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.errors import TableError
-from deltarule.tables.columns import Column
+from deltarule.tables.columns import Column, cut
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null"})
 """Texts that mean "missing", whatever their case."""
@@ -178,7 +178,7 @@ def level_codes(column: Column, levels: Sequence[str], table: str) -> NDArray[np
 
 def wrong_cell(column: Column, row: int, kind: str, table: str) -> TableError:
     """Return the error for a cell that is not of the kind a model was trained on."""
-    value = "" if column.kind == "date" else f" {cell_text(column.values[row])!r}"
+    value = "" if column.kind == "date" else f" {cut(cell_text(column.values[row]))!r}"
     return TableError(
         f"Column {column.name!r} of {table} holds the {column.kind}{value} in row {row + 1}, but the model "
         f"was trained on {_ACCEPTED[kind]} there. Correct the cell, or leave it empty if it is unknown."

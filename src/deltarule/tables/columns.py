@@ -30,8 +30,14 @@ MAX_COLUMNS = 20_000
 LARGEST = 1e150
 """A number beyond this cannot be squared and summed in float64, so no loss could be computed."""
 
+LONGEST_NAME = 1_000
+"""Most letters of a column's name, a category or a class; what is longer is text to read, not to learn from."""
+
 SHOWN = 12
 """How many names or values a message lists."""
+
+SHOWN_LETTERS = 60
+"""How many letters of a cell or a name a message shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +161,27 @@ def check_names(table: str, names: list[str]) -> None:
             f"{table}: column {shown(empty)} has an empty name. Every column needs one; pandas writes an "
             "unnamed column for its index, to_csv(index=False) does not."
         )
+    for i, name in enumerate(names, 1):
+        check_text(name, f"the name of column {i:,}", table)
     repeated = [repr(name) for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise TableError(f"{table} has more than one column named {shown(repeated)}: names must differ.")
+
+
+def check_text(text: str, what: str, table: str) -> None:
+    """Raise TableError for a name, a category or a class that is too long, or that no file could hold."""
+    if len(text) > LONGEST_NAME:
+        raise TableError(
+            f"{table}: {what} has {len(text):,} letters, beginning {text[:SHOWN_LETTERS]!r}; at most {LONGEST_NAME:,} "
+            "are accepted. Shorten it, or leave the column out."
+        )
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise TableError(f"{table}: {what} is {text[:SHOWN_LETTERS]!r}, which is no valid text: correct it.")
+
+
+def cut(text: str) -> str:
+    """Return a text, its end left out where it is long."""
+    return text if len(text) <= SHOWN_LETTERS else text[: SHOWN_LETTERS - 1] + "…"
 
 
 def shown(names: Iterable[str]) -> str:

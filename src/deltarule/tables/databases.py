@@ -70,7 +70,8 @@ def _duckdb(path: Path) -> Iterator[DuckDBPyConnection]:
     import duckdb
 
     try:
-        with duckdb.connect(str(path), read_only=True, config=CONFIG) as connection:
+        # Absolute, since DuckDB takes what stands before a colon, as in md:x.db, for the name of a service.
+        with duckdb.connect(str(path.absolute()), read_only=True, config=CONFIG) as connection:
             connection.execute("SET enable_external_access = false; SET lock_configuration = true")
             yield connection
     except duckdb.ConnectionException:
@@ -103,8 +104,13 @@ def _query_duckdb(path: Path, query: str) -> Table:
 def _sqlite(path: Path) -> Iterator[sqlite3.Connection]:
     import sqlite3
 
+    # Reading a database in WAL mode leaves files beside it, but not if it is taken for one that nobody changes; nobody
+    # does while there is no log.
+    log = path.with_name(f"{path.name}-wal")
+    mode = "mode=ro" if log.exists() else "mode=ro&immutable=1"
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as connection:
+            connection.execute("PRAGMA trusted_schema = OFF")
             yield connection
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise _failed(path, str(error)) from None

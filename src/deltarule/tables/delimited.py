@@ -25,6 +25,12 @@ from deltarule.tables.columns import check_names
 HEAD = 4 << 20
 """The header must end within this many bytes: 200 for each of the 20,000 columns allowed."""
 
+MOST_UNPACKED = 1 << 30
+"""A packed file may hold so many bytes whatever its own size is."""
+
+MOST_PACKED = 100
+"""Beyond that a file that is packed more tightly than so many to one is a bomb rather than a table."""
+
 SAMPLE = 5
 """So many records must have equally many cells for a delimiter to be believed."""
 
@@ -60,14 +66,21 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def refuse_binary(path: Path) -> None:
-    """Raise TableError for a file that is empty, or not text in a byte-per-letter encoding."""
+    """Raise TableError for a file that is empty, a bomb, or not text in a byte-per-letter encoding."""
     with opened(path) as file:
         block = file.read(HEAD)
         if not block.removeprefix(codecs.BOM_UTF8).strip():
             raise TableError(f"{path.name} is empty: give a file with a header and rows of data.")
         if block.startswith(_UTF16):
             raise TableError(f"{path.name} is encoded as UTF-16; UTF-8 is accepted. Save it again as UTF-8.")
+        unpacked = 0
         while block:
+            unpacked += len(block)
+            if unpacked > max(MOST_UNPACKED, MOST_PACKED * path.stat().st_size):
+                raise TableError(
+                    f"{path.name} unpacks to over {MOST_PACKED} times its size and more than {MOST_UNPACKED:,} bytes, "
+                    "as no table does: unpack it yourself if it is one."
+                )
             if b"\0" in block:
                 raise TableError(
                     f"{path.name} holds NUL bytes, so it is not text. Text files, .parquet and databases are "

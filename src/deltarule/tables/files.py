@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from deltarule import memory
 from deltarule.errors import TableError
 from deltarule.tables.arrays import table_from_arrays, unusable, without_mask
 from deltarule.tables.cells import object_array
@@ -27,25 +28,32 @@ if TYPE_CHECKING:
 CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "python_enable_replacements": False,
+    "temp_directory": "",
 }
-"""DuckDB must not fetch code from the network."""
+"""DuckDB must not fetch code from the network, look at the program's variables, or write."""
 
 _CSV = """
-    FROM read_csv($path, delim = $delimiter, header = true, quote = '"', escape = '"', comment = '',
+    FROM read_csv($path, compression = $packed, delim = $delimiter,
+        header = true, quote = '"', escape = '"', comment = '',
         sample_size = -1, auto_type_candidates = ['BIGINT', 'DOUBLE', 'VARCHAR'],
         nullstr = ['', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL'],
         null_padding = false, ignore_errors = false, hive_partitioning = false, strict_mode = $strict)
 """
 _JSON = """
-    FROM read_json($path, sample_size = -1, records = true, map_inference_threshold = -1,
+    FROM read_json($path, compression = $packed, sample_size = -1, records = true, map_inference_threshold = -1,
         hive_partitioning = false)
 """
 # Inferring a schema takes time that grows with the square of the number of keys; counting them does not.
 _JSON_KEYS = """
-    SELECT DISTINCT key FROM (SELECT unnest(json_keys(json)) AS key FROM read_json_objects($path))
+    SELECT DISTINCT key
+    FROM (SELECT unnest(json_keys(json)) AS key FROM read_json_objects($path, compression = $packed))
     LIMIT 1 + $most
 """
+_JSON_ROWS = "SELECT count(*) FROM read_json_objects($path, compression = $packed)"
 _PARQUET = "FROM read_parquet($path, hive_partitioning = false)"
+_PARQUET_ROWS = "SELECT count(*) FROM read_parquet($path)"
 _PARQUET_NAMES = "SELECT name, num_children FROM parquet_schema($path) OFFSET 1"
 
 _NESTED = re.compile(r"\]$|^(STRUCT|MAP|UNION|INTERVAL|BLOB|BIT|GEOMETRY|VARIANT)\b")
@@ -116,7 +124,7 @@ def _confined(path: Path) -> Iterator[DuckDBPyConnection]:
     import duckdb
 
     with duckdb.connect(":memory:", config=CONFIG) as connection:
-        connection.execute("SET allowed_paths = [?]", [str(path)])
+        connection.execute("SET allowed_paths = [?, ?]", [str(path), _literal(path)])
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         yield connection
 
@@ -147,7 +155,7 @@ def _read_delimited(path: Path) -> Table:
 def _rows(path: Path, header: Header, *, strict: bool) -> Table:
     """Return the rows under a header."""
     with _confined(path) as connection:
-        parameters = {"path": str(path), "delimiter": header.delimiter, "strict": strict}
+        parameters = {**_source(path), "delimiter": header.delimiter, "strict": strict}
         relation = connection.sql(_CSV, params=parameters)
         if len(relation.columns) != len(header.names) or relation.columns[0].strip() != header.names[0]:
             raise _OtherHeader
@@ -163,13 +171,15 @@ def _read_json(path: Path) -> Table:
             raise TableError(f"{path.name} begins with a byte-order mark, which JSON forbids: remove it.")
     try:
         with _confined(path) as connection:
-            keys = connection.execute(_JSON_KEYS, {"path": str(path), "most": MAX_COLUMNS}).fetchall()
+            keys = connection.execute(_JSON_KEYS, {**_source(path), "most": MAX_COLUMNS}).fetchall()
             if len(keys) > MAX_COLUMNS:
                 raise TableError(
                     f"{path.name} has more than {MAX_COLUMNS:,} different keys, each of which would be a "
                     "column. Select those you need."
                 )
-            relation = connection.sql(_JSON, params={"path": str(path)})
+            ((rows,),) = connection.execute(_JSON_ROWS, _source(path)).fetchall()
+            _refuse_more_than_fits(path, rows, len(keys))
+            relation = connection.sql(_JSON, params=_source(path))
             return table_from_relation(path.name, relation, list(relation.columns), typed=False)
     except duckdb.PermissionException:
         raise _pattern(path) from None
@@ -188,11 +198,13 @@ def _read_parquet(path: Path) -> Table:
         raise TableError(f"{path.name} is empty: give a file with rows of data.")
     try:
         with _confined(path) as connection:
-            schema = connection.execute(_PARQUET_NAMES, {"path": str(path)}).fetchall()
+            schema = connection.execute(_PARQUET_NAMES, {"path": _literal(path)}).fetchall()
             flat = not any(children for _, children in schema)
             if flat:
                 check_names(path.name, [name for name, _ in schema])
-            relation = connection.sql(_PARQUET, params={"path": str(path)})
+            ((rows,),) = connection.execute(_PARQUET_ROWS, {"path": _literal(path)}).fetchall()
+            _refuse_more_than_fits(path, rows, len(schema))
+            relation = connection.sql(_PARQUET, params={"path": _literal(path)})
             names = [name for name, _ in schema] if flat else list(relation.columns)
             return table_from_relation(path.name, relation, names, typed=True)
     except duckdb.PermissionException:
@@ -203,8 +215,28 @@ def _read_parquet(path: Path) -> Table:
         ) from None
 
 
+def _refuse_more_than_fits(path: Path, rows: int, columns: int) -> None:
+    """Refuse a table that a small file describes and no memory holds."""
+    cells = columns * rows
+    if 8 * cells > memory.of_machine():
+        raise TableError(
+            f"{path.name} has {cells:,} cells, more than fit into the memory of this machine: select some of its rows "
+            "or columns."
+        )
+
+
+def _source(path: Path) -> dict[str, str]:
+    """Return what says to DuckDB what to read; it cannot tell packed files from a pattern's end."""
+    return {"path": _literal(path), "packed": "gzip" if path.suffix.lower() == ".gz" else "none"}
+
+
+def _literal(path: Path) -> str:
+    """Return the pattern that DuckDB finds this file by and no other: *, ? and [ stand for themselves in brackets."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
+
+
 def _pattern(path: Path) -> TableError:
-    return TableError(f"{path.name} holds * ? or [ in its path, which DuckDB takes for a pattern: rename it.")
+    return TableError(f"{path.name} holds * ? or [ in its path, and this DuckDB cannot read such files: rename it.")
 
 
 def _fetchable(position: int, type_name: str) -> str:
