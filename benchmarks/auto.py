@@ -7,13 +7,15 @@ setting with the smallest validation error is taken, its seconds are those of al
 """
 
 import argparse
+import ctypes
+import sys
 import warnings
 from pathlib import Path
 from statistics import mean, stdev
 from time import perf_counter
 
 import numpy as np
-from method_peers import nnet
+from method_peers import fann, fann_of, fann_weights, nnet
 from proben1 import read
 from sidebyside import machine, table, versions
 
@@ -109,6 +111,33 @@ def torch_adam(parts, seed: int) -> float:
     return _tuned((1e-3, 1e-2), numpy_parts, fit)
 
 
+def fann_rprop(parts, seed: int) -> float | None:
+    """FANN's RPROP with linear outputs, the weights at the smallest validation error kept, over two initial ranges."""
+    if fann() is None:
+        return None
+    parts = _scaled(parts)
+    (X, T), (X_held, T_held), _ = parts
+    network = dr.Network((X.shape[1], 16, T.shape[1]))
+    pointers = [np.ascontiguousarray(A).ctypes.data_as(ctypes.c_void_p) for A in (X, T)]
+
+    def fit(reach):
+        net = fann_of(network, np.random.default_rng(seed).uniform(-reach, reach, network.n_weights))
+        rows = ctypes.c_void_p(fann().fann_rows(*pointers, len(X), network.n_in, network.n_out))
+        best, kept, fails = float("inf"), None, 0
+        for _ in range(500):
+            fann().fann_rprop_epoch(net, rows)
+            w = fann_weights(network, net)
+            error = float(np.sum((dr.predict(network, w, X_held) - T_held) ** 2))
+            fails += 1
+            if error < best:
+                best, kept, fails = error, w, 0
+            if fails == 30:
+                break
+        return lambda A: dr.predict(network, kept, A).argmax(axis=1)
+
+    return _tuned((0.1, 0.5), parts, fit)
+
+
 def r_nnet(parts, seed: int) -> float | None:
     """R's nnet over three decays."""
     (X, T), (X_held, T_held), (X_test, T_test) = _scaled(parts)
@@ -129,6 +158,7 @@ PEERS = {
     "scikit-learn lbfgs, four penalties": sklearn_lbfgs,
     "scikit-learn Adam, three penalties": sklearn_adam,
     "PyTorch Adam, two rates, validation stopping": torch_adam,
+    "FANN RPROP, two starts, validation stopping": fann_rprop,
     "R nnet, three decays": r_nnet,
 }
 
@@ -154,7 +184,7 @@ def report(folder: Path, names, seeds: int, peers: bool) -> str:
             cells.append(f"{mean(errors):.2f} ± {stdev(errors) if seeds > 1 else 0:.2f} ({seconds / seeds:.2f} s)")
         else:
             rows.append([title, *cells, f"{mean(means):.2f}", f"{spent / seeds:.2f} s"])
-            print(title, cells, flush=True, file=__import__("sys").stderr)
+            print(title, cells, flush=True, file=sys.stderr)
     header = ["test error in % (seconds)", *names, "mean", "seconds together"]
     return "## The default on Proben1\n\n" + f"16 tanh neurons, {seeds} seeds.\n\n" + table(header, rows)
 
