@@ -6,7 +6,7 @@ import tempfile
 import warnings
 from pathlib import Path
 from shutil import which
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 from peers import fann
@@ -16,6 +16,8 @@ ENDLESS = 10**9
 
 class Clock:
     """Seconds and passes to each goal of a run: stopped while the error is computed for the table alone.
+
+    They are seconds of processor time, on one thread: what else the machine does hardly shows in them.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ class Clock:
         self.goals, self.limit, self.max_passes = list(goals), limit, max_passes
         self.reached = {}
         self.passes = 0
-        self._spent, self._since = 0.0, perf_counter()
+        self._spent, self._since = 0.0, process_time()
 
     def tell(self, error):
         """Note the error reached by now; return whether the run may end."""
@@ -38,14 +40,14 @@ class Clock:
 
     def pause(self):
         """Stop the clock, to compute an error."""
-        self._spent += perf_counter() - self._since
+        self._spent += process_time() - self._since
 
     def tell_paused(self, error):
         """As `tell`, after `pause`."""
         for goal in self.goals:
             if error <= goal:
                 self.reached.setdefault(goal, (self._spent, self.passes))
-        self._since = perf_counter()
+        self._since = process_time()
         return len(self.reached) == len(self.goals) or self._spent > self.limit or self.passes >= self.max_passes
 
 

@@ -3,9 +3,14 @@
     python benchmarks/methods.py [sinc friedman product sin parity passes] [--seeds 0 5] [--kept FILE]
         [--proben1 FOLDER]
 
-Mean squared errors throughout. A run's clock stands still while an error is computed for the table alone. A long race
-can be run in parts: with --kept, the tables hold what earlier parts have left in the file too.
+Mean squared errors throughout. Seconds are those of one processor, and stand still while an error is computed for the
+table alone. A long race can be run in parts: with --kept, the tables hold what earlier parts have left in the file too.
 """
+
+# ruff: noqa: E402
+from sidebyside import machine, one_thread, table, versions
+
+one_thread()
 
 import argparse
 from pathlib import Path
@@ -13,7 +18,6 @@ from pathlib import Path
 import method_passes
 import method_problems
 from method_races import keep, large, nnet_row, race, seconds_table, shares_table, small
-from sidebyside import machine, table, versions
 
 LARGE, SMALL, PASSES = ("sinc", "friedman", "product"), ("sin", "parity"), "passes"
 SEEDS = {"sinc": 5, "friedman": 3, "product": 3, "sin": 30, "parity": 30}
@@ -27,7 +31,7 @@ def report_large(name: str, seeds: range, kept: Path | None) -> str:
     n = max(len(by_seed) for by_seed in found.values())
     limits = {f"{way.limit:g} s" for way in ways.values()}
     about = (
-        f"{problem.about} {n} seeds; the median, in brackets how many got there. Runs end after "
+        f"{problem.about} {n} seeds, seconds of one processor; the median, in brackets how many got there. Runs end after "
         f"{', '.join(sorted(limits, key=lambda limit: float(limit[:-2])))}: the second-order methods here after 30, "
         "the others here and torch's L-BFGS after 4."
     )
@@ -42,7 +46,7 @@ def report_small(name: str, seeds: range, kept: Path | None) -> str:
     header, rows = shares_table(problem, found)
     if name == "sin":
         rows += nnet_row(problem, len(seeds))
-    about = f"{problem.about} Medians of those of {len(seeds)} seeds that got there; at most {MAX_PASSES:,} passes."
+    about = f"{problem.about} Processor time, medians of those of {len(seeds)} seeds that got there; {MAX_PASSES:,} passes at most."
     return f"## {problem.title}\n\n{about}\n\n" + table(header, rows)
 
 

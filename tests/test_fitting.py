@@ -290,3 +290,14 @@ def test_refusals_before_any_work(case):
 def test_a_loss_of_numbers_does_not_suit_classes():
     with pytest.raises(SettingError, match=r"huber.* does not suit a multiclass target; use cross_entropy"):
         dr.fit(flowers(), "kind", loss="huber")
+
+
+def test_validation_rows_fewer_than_the_classes_are_refused_where_they_choose():
+    table = {"x": np.arange(40.0), "y": np.array(list("abcdefgh"))[np.arange(40) % 8]}
+    table["part"] = np.repeat(["train", "validation", "test"], [33, 3, 4])
+    for said in ({"method": "cg"}, {"l2": 0.1}):
+        with pytest.raises(
+            TableError, match=r"validation part has 3 rows for 8 classes, too few .*leave method and l2 on"
+        ):
+            dr.fit(table, "y", split_by="column:part", **said)
+    assert dr.fit(table, "y", split_by="column:part", max_steps=2).training.rows["validation"] == 3

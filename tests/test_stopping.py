@@ -68,11 +68,13 @@ def test_stalled_with_negative_losses():
         (MinGrad, -1),
         (MinGrad, "a"),
         (MaxFail, 0),
+        (MaxSteps, 1.5),
+        (MaxSteps, True),
         (Stalled, -0.1),
     ],
 )
 def test_settings_out_of_range_are_refused(rule, value):
-    with pytest.raises(SettingError, match=r"was .*; it is a number"):
+    with pytest.raises(SettingError, match=r"was .*; it is a (whole )?number"):
         rule(value)
 
 

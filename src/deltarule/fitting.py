@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from deltarule import errorbars, plan, selection
 from deltarule.activations import Activation
-from deltarule.errors import SettingError
+from deltarule.errors import SettingError, TableError
 from deltarule.losses import Loss
 from deltarule.methods import Method
 from deltarule.model import Model
 from deltarule.network import Network
-from deltarule.preparation import Encoded, make_network, prepare
+from deltarule.plan import Plan
+from deltarule.preparation import Encoded, Prepared, make_network, prepare
 from deltarule.provenance import PARTS, Outcome, Training
 from deltarule.restarts import Kept
 from deltarule.runs import Progress, Run, Setting
@@ -150,16 +151,19 @@ def fit(
         split_by=split_by, fractions=fractions, seed=seed,
     )  # fmt: skip
     encoded = prepared.encoded
-    planned = plan.make(
-        len(encoded.parts.train), hidden=hidden, method=method, settings=settings, l2=l2,
-        max_steps=max_steps, max_seconds=max_seconds, seed=seed,
-    )  # fmt: skip
 
     def network(widths: tuple[int, ...]) -> Network:
         given = () if hidden is None and not widths else activation
         return make_network(prepared, widths, given)
 
-    largest = network(planned.candidates[-1].hidden)  # refuses before any work what does not fit
+    n_rows = len(encoded.parts.train)
+    largest = network(plan.widths(n_rows, hidden))  # refuses before any work what does not fit
+    projects = prepared.loss.name == "squared_error" and largest.activations[-1].name == "identity"
+    planned = plan.make(
+        n_rows, n_weights=largest.n_weights, projects=projects, hidden=hidden, method=method, settings=settings, l2=l2,
+        max_steps=max_steps, max_seconds=max_seconds, seed=seed,
+    )  # fmt: skip
+    _check_validation(prepared, planned)
     errorbars.check_possible(error_bars, prepared.task, prepared.loss, largest)
     started = perf_counter()
     setting = Setting(network, prepared.loss, planned, int(seed), observe, keep_on_interrupt, restarts, ensemble)
@@ -186,6 +190,17 @@ def fit(
         tuple(member.result.w for member in others), found,
     )  # fmt: skip
     return _scored(model, encoded)
+
+
+def _check_validation(prepared: Prepared, planned: Plan) -> None:
+    """Refuse validation rows that are to choose, but are fewer than the classes."""
+    n, T = len(prepared.encoded.parts.validation), prepared.encoded.T
+    classes = {"binary": 2, "multiclass": T.shape[1]}.get(prepared.task, 0)
+    if n < classes and not planned.folds:
+        raise TableError(
+            f"The validation part has {n} row{'s' if n != 1 else ''} for {classes} classes, too few to say when to "
+            "stop; give it more (fractions, split), or leave method and l2 on auto, which compares by cross-validation."
+        )
 
 
 def _choose(setting: Setting, encoded: Encoded, task: str, how: str) -> Kept:

@@ -3,6 +3,8 @@
 docs/explain/architecture.md gives the reasons, and a way to compare other choices.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -24,14 +26,20 @@ HIDDEN_PENALTIES = (0.1, 0.03, 1e-2, 3e-3, 1e-3, 3e-4, 3e-5)
 STRONGEST = 1.0
 """Tried first where the user wants hidden layers: it too leaves hardly more than the targets' mean."""
 BATCH_ROWS = 20_000
-"""Up to so many training rows conjugate gradients on all of them; beyond it Adam on mini-batches."""
+"""Up to so many training rows a method that uses all of them at each step; beyond it Adam on mini-batches."""
+MATRIX_WEIGHTS = 300
+"""Up to so many weights Levenberg-Marquardt, whose steps cost their square and cube, where it can solve for the last
+layer: with squared error and linear outputs."""
 PENALTIES = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 1.0)
 """Values of l2 tried where a run is cheap and the validation rows decide."""
 LINEAR_TOO = (1e-2, 1e-4)
 """Values of l2 that the validation rows compare without hidden layer as well, if the user has not named one."""
 SINGLE_PENALTY = 1e-5
-CG_STEPS, CG_FAILS = 300, 20
-CROSS_STEPS = 200
+SEARCH_STEPS, SEARCH_FAILS = 300, 20
+MATRIX_STEPS, MATRIX_FAILS = 100, 6
+CROSS_STEPS = 100
+CROSS_STALLED, STALLED = (1e-5, 10), (1e-7, 20)
+"""(share, steps) within which the loss must change for a run to go on: to compare candidates, or for the validation."""
 ADAM_EPOCHS, ADAM_FAILS, ADAM_RATE, ADAM_ROWS = 100, 10, 3e-3, 128
 FIRST_ORDER_STEPS, FIRST_ORDER_FAILS = 500, 25
 LARGEST_LAYERS = 10_000_000
@@ -60,6 +68,8 @@ class Plan:
         When each run ends.
     max_steps : int
         The step limit among the stop rules.
+    comparing : Plan, optional
+        How candidates are trained for the cross-validation, where that is not how the chosen one is.
     """
 
     candidates: tuple[Candidate, ...]
@@ -67,11 +77,14 @@ class Plan:
     method: Method
     stop: tuple[StopRule, ...]
     max_steps: int
+    comparing: Plan | None = None
 
 
 def make(
     n_rows: int,
     *,
+    n_weights: int = 0,
+    projects: bool = False,
     hidden: Any = None,
     method: Any = "auto",
     settings: dict[str, Any] | None = None,
@@ -86,6 +99,10 @@ def make(
     ----------
     n_rows : int
         Training rows.
+    n_weights : int
+        Weights of the largest network that may be trained; see `method_for`.
+    projects : bool
+        Whether its last layer can be solved for: squared error, linear outputs.
     hidden : int, sequence of int or None
         Widths of the hidden layers; ``()`` for none; chosen by the rows unless given.
     method : str or Method
@@ -109,19 +126,25 @@ def make(
     """
     open_choice = isinstance(method, str) and method == "auto" and _is_auto(l2)
     folds = next((parts for rows, parts in FOLDS if n_rows <= rows), 0) if open_choice else 0
-    chosen, steps, fails = _method(n_rows, method, dict(settings or {}), seed, max_steps)
-    steps = (CROSS_STEPS if folds else steps) if max_steps is None else max_steps
-    stop: list[StopRule] = [MaxSteps(steps), MinGrad(1e-6)]
-    if not folds:
-        stop.append(MaxFail(fails))
-    if not isinstance(chosen, methods.Online):
-        stop.append(Stalled(1e-7, 20))
-    if max_seconds is not None:
-        stop.append(MaxSeconds(max_seconds))
+    if isinstance(method, str) and method == "auto":
+        method, preset = method_for(n_rows, n_weights, projects)
+        settings = preset | (settings or {})
+    chosen, steps, fails = _method(method, dict(settings or {}), seed, max_steps)
     if isinstance(chosen, methods.BayesianRegularization) and _is_auto(l2):
         l2 = 0.0  # it finds its penalty itself
     candidates = _candidates(n_rows, hidden, l2, folds, open_choice)
-    return Plan(candidates, folds, chosen, tuple(stop), steps)
+    limits: list[StopRule] = [MinGrad(1e-6)] if max_seconds is None else [MinGrad(1e-6), MaxSeconds(max_seconds)]
+    many = CROSS_STEPS if max_steps is None else max_steps
+    quick = Plan(candidates, folds, methods.LBFGS(), (MaxSteps(many), *limits, Stalled(*CROSS_STALLED)), many)
+    if folds and chosen == quick.method:
+        return quick
+    steps = steps if max_steps is None else max_steps
+    stop: list[StopRule] = [MaxSteps(steps), *limits]
+    if not folds:
+        stop.append(MaxFail(fails))
+    if not isinstance(chosen, methods.Online):
+        stop.append(Stalled(*STALLED))
+    return Plan(candidates, folds, chosen, tuple(stop), steps, quick if folds else None)
 
 
 def width(n_rows: int) -> int:
@@ -172,22 +195,37 @@ def _candidates(n_rows: int, hidden: Any, l2: Any, folds: int, open_choice: bool
     return made
 
 
-def _method(
-    n_rows: int, method: Any, settings: dict[str, Any], seed: int, max_steps: int | None
-) -> tuple[Method, int, int]:
+def method_for(n_rows: int, n_weights: int, projects: bool) -> tuple[str, dict[str, Any]]:
+    """Return the name and settings of the method for a table, as docs/explain/architecture.md has measured.
+
+    Parameters
+    ----------
+    n_rows : int
+        Training rows.
+    n_weights : int
+        Weights of the network.
+    projects : bool
+        Whether the last layer can be solved for: squared error, linear outputs.
+    """
+    if n_rows > BATCH_ROWS:
+        return "adam", {"learning_rate": ADAM_RATE, "batch_size": ADAM_ROWS}
+    if projects and n_weights <= MATRIX_WEIGHTS:
+        return "levenberg_marquardt", {}
+    return "lbfgs", {}
+
+
+def _method(method: Any, settings: dict[str, Any], seed: int, max_steps: int | None) -> tuple[Method, int, int]:
     if settings and not isinstance(method, str):
         given = ", ".join(settings)
         raise SettingError(f"The settings {given} are for a method given by name; set them in the object.")
-    if method == "auto":
-        method = "conjugate_gradient" if n_rows <= BATCH_ROWS else "adam"
-        if method == "adam":
-            settings = {"learning_rate": ADAM_RATE, "batch_size": ADAM_ROWS} | settings
     epochs = max_steps or ADAM_EPOCHS
     made = named(method, settings, seed, epochs) if isinstance(method, str) else methods.get(method)
     if isinstance(made, methods.Online):
         return made, ADAM_EPOCHS, ADAM_FAILS
-    if isinstance(made, methods.ConjugateGradient):
-        return made, CG_STEPS, CG_FAILS
+    if isinstance(made, methods.LevenbergMarquardt):
+        return made, MATRIX_STEPS, MATRIX_FAILS
+    if isinstance(made, methods.ConjugateGradient | methods.LBFGS):
+        return made, SEARCH_STEPS, SEARCH_FAILS
     return made, FIRST_ORDER_STEPS, FIRST_ORDER_FAILS
 
 

@@ -112,7 +112,8 @@ def by_cross_validation(setting: Setting, rows: Part, labels: NDArray[Any] | Non
     """
     plan = setting.plan
     k = min(plan.folds, len(rows[0]))
-    runs = Runs(setting, len(plan.candidates) * k + len(setting.seeds))
+    count = len(plan.candidates) * k + len(setting.seeds)
+    runs = Runs(setting._replace(plan=plan.comparing or plan), count)
     part = parts(len(rows[0]), k, labels, setting.seed, in_order)
     tried: list[Tried] = []
     best: Tried | None = None
@@ -130,10 +131,11 @@ def by_cross_validation(setting: Setting, rows: Part, labels: NDArray[Any] | Non
             if worse == PATIENCE:
                 break
     found = preferred(tried, k)
-    last = runs.side_by_side(len(plan.candidates) * k, setting.seeds, found.run.candidate, rows)
+    finals = Runs(setting, count)
+    last = finals.side_by_side(len(plan.candidates) * k, setting.seeds, found.run.candidate, rows)
     if not last:  # interrupted before the first of them had begun
-        return _so_far(tried, found.run, runs)
-    kept = restarts.keep(setting, last, runs.interrupted)
+        return _so_far(tried, found.run, finals)
+    kept = restarts.keep(setting, last, finals.interrupted)
     return kept._replace(notes=(*_how(found, tried, k, len(rows[0])), *kept.notes))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import isfinite
+from numbers import Integral
 
 from deltarule.errors import SettingError
 from deltarule.record import Record
@@ -31,9 +32,15 @@ StopRule = Callable[[Sequence[Record]], Reason | None]
 
 
 def _check(name: str, value: float, low: float, *, above: bool = False) -> None:
-    if not isinstance(value, int | float) or not isfinite(value) or value < low or (above and value == low):
+    fine = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if not fine or value < low or (above and value == low):
         accepted = f"above {low:g}" if above else f"from {low:g} up"
         raise SettingError(f"{name} was {value!r}; it is a number {accepted}.")
+
+
+def _check_count(name: str, value: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise SettingError(f"{name} was {value!r}; it is a whole number from 1 up.")
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class MaxSteps:
     steps: int
 
     def __post_init__(self) -> None:
-        _check("steps", self.steps, 1)
+        _check_count("steps", self.steps)
 
     def __call__(self, history: Sequence[Record]) -> Reason | None:
         """Return the reason, or None to go on."""
@@ -114,7 +121,7 @@ class MaxFail:
     checks: int = 6
 
     def __post_init__(self) -> None:
-        _check("checks", self.checks, 1)
+        _check_count("checks", self.checks)
 
     def __call__(self, history: Sequence[Record]) -> Reason | None:
         """Return the reason, or None to go on."""
@@ -130,7 +137,7 @@ class Stalled:
 
     def __post_init__(self) -> None:
         _check("share", self.share, 0)
-        _check("steps", self.steps, 1)
+        _check_count("steps", self.steps)
 
     def __call__(self, history: Sequence[Record]) -> Reason | None:
         """Return the reason, or None to go on."""

@@ -194,10 +194,10 @@ def train(
 
 
 def _observers(observe: Observer | Sequence[Observer] | None) -> tuple[Observer, ...]:
-    given = () if observe is None else (observe,) if callable(observe) else tuple(observe)
-    if not all(callable(one) for one in given):
+    given = () if observe is None else (observe,) if callable(observe) else observe
+    if not isinstance(given, Sequence) or not all(callable(one) for one in given):
         raise SettingError(f"observe was {observe!r}; give a function of a Record, or a list of such functions.")
-    return given
+    return tuple(given)
 
 
 def _run(
