@@ -35,9 +35,9 @@ def report(folder: Path, seeds: int) -> str:
     header = ["problem", "method", f"error after {PASSES} passes", "the peer's", "µs a pass", "the peer's", "ratio"]
     about = (
         "## Rprop against FANN, L-BFGS against R's nnet\n\nTraining rows of Proben1, mean squared error a row and "
-        f"output, median of {seeds} seeds, processor time. Rprop starts from the same weights as FANN's. An iteration of "
-        "nnet is counted as two passes, one for its loss and one for its gradient; where it tries several steps it takes "
-        "more."
+        f"output, median of {seeds} seeds, processor time. Rprop starts from the same weights as FANN's. An "
+        "iteration of nnet is counted as two passes, one for its loss and one for its gradient; where it tries several "
+        "steps it takes more."
     )
     return f"{about}\n\n" + table(header, [row for row in rows if row])
 

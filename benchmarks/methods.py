@@ -29,11 +29,10 @@ def report_large(name: str, seeds: range, kept: Path | None) -> str:
     problem, ways = getattr(method_problems, name)(), large()
     found = keep(kept, problem, race(problem, ways, seeds, float("inf")))
     n = max(len(by_seed) for by_seed in found.values())
-    limits = {f"{way.limit:g} s" for way in ways.values()}
     about = (
         f"{problem.about} {n} seeds, seconds of one processor; the median, in brackets how many got there. Runs end after "
-        f"{', '.join(sorted(limits, key=lambda limit: float(limit[:-2])))}: the second-order methods here after 30, "
-        "the others here and torch's L-BFGS after 4."
+        "30 s for the second-order methods here, 4 for the others here and torch's L-BFGS, 20 and 8 for "
+        "torch-levenberg-marquardt, 15 for SciPy and 8 for scikit-learn."
     )
     return f"## {problem.title}\n\n{about}\n\n" + table(*seconds_table(problem, found))
 
@@ -46,7 +45,10 @@ def report_small(name: str, seeds: range, kept: Path | None) -> str:
     header, rows = shares_table(problem, found)
     if name == "sin":
         rows += nnet_row(problem, len(seeds))
-    about = f"{problem.about} Processor time, medians of those of {len(seeds)} seeds that got there; {MAX_PASSES:,} passes at most."
+    about = (
+        f"{problem.about} Processor time, medians of those of {len(seeds)} seeds that got there; at most "
+        f"{MAX_PASSES:,} passes."
+    )
     return f"## {problem.title}\n\n{about}\n\n" + table(header, rows)
 
 

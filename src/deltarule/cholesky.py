@@ -4,7 +4,8 @@ A = L L' with L lower triangular, by LAPACK for NumPy's arrays and by the librar
 is factored is A with numbers added to its diagonal; a matrix that is not positive definite then gives None.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -19,13 +20,21 @@ RAISE = 100.0
 """By how much more is added where that is not enough."""
 
 
-def one_thread() -> AbstractContextManager[object]:
-    """Return a context in which BLAS uses one thread.
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have BLAS use one thread.
 
     Waiting for a second one costs more than it saves with the small matrices of most networks, up to milliseconds
     where other processes want the processors; and results then do not depend on how many processors there are.
     """
-    return _blas().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+    many = [(library, n) for library in _blas() if (n := library.get_num_threads()) > 1]
+    for library, _ in many:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, n in many:
+            library.set_num_threads(n)
 
 
 def shifted_solve(A: Array, shift: Array | float, B: Array) -> Array | None:
@@ -98,12 +107,12 @@ def forward(L: Array, B: Array) -> Array:
 
 
 @cache
-def _blas() -> Any:
-    """Return the handle on the thread pools of all BLAS libraries, SciPy's own among them."""
+def _blas() -> list[Any]:
+    """Return the handles on the thread pools of all BLAS libraries, SciPy's own among them."""
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     _lapack("posv", "d")
-    return ThreadpoolController()
+    return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
 
 
 @cache

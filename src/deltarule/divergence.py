@@ -17,6 +17,7 @@ from deltarule.engines.array import ArrayEngine
 from deltarule.methods import Method, Online
 from deltarule.objective import Objective
 from deltarule.special import Array
+from deltarule.vectors import dot
 
 PARTS = 16
 """Into how many parts the epoch is cut at each level of the search for a row."""
@@ -31,7 +32,7 @@ def is_finite(state: Any) -> bool:
 
 def _all_finite(A: Array) -> bool:
     """Return whether every entry is finite, which a finite sum of squares tells sooner."""
-    if isfinite(float(A @ A)):
+    if isfinite(dot(A, A)):
         return True
     xp = array_namespace(A)
     return bool(xp.all(xp.isfinite(A)))

@@ -15,6 +15,7 @@ from deltarule.objective import Objective
 from deltarule.record import Record
 from deltarule.special import Array
 from deltarule.stopping import Reason
+from deltarule.vectors import dot
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class History:
             self.best_w, self.best_step = state.w, step
             self.best_score = inf if isnan(score) else score  # after a NaN everything is better
         grad = getattr(state, "grad", None)
-        size = None if grad is None else sqrt(float(grad @ grad))
+        size = None if grad is None else sqrt(dot(grad, grad))
         penalty = 0.0 if self.penalty is None else self.penalty(state.w)
         details = {name: getattr(state, name) for name in self.details}
         return Record(  # by position: by name takes longer than all the rest here

@@ -25,6 +25,7 @@ from deltarule.errors import SettingError, unknown
 from deltarule.methods.betas import BETAS, Beta, out_of_band
 from deltarule.methods.line_search import Point, StrongWolfe
 from deltarule.special import Array
+from deltarule.vectors import dot
 
 POWELL_BEALE = "powell_beale"
 OVERLAP = 0.2
@@ -119,7 +120,7 @@ class ConjugateGradient:
 
     def step(self, objective: Any, s: ConjugateGradientState) -> ConjugateGradientState:
         """Return the state after a search along the direction, or if that is in vain, with −g to search next."""
-        slope = float(s.grad @ s.direction)
+        slope = dot(s.grad, s.direction)
         if slope == 0:
             return s._replace(stuck="the gradient is zero")
         point, wolfe = self.search(objective, s.w, s.loss, slope, s.direction, _first_step(s, slope))
@@ -136,11 +137,11 @@ class ConjugateGradient:
         direction, restart = beta * s.direction - g, ""
         if not isfinite(beta):
             restart = "beta is not finite"
-        elif _overlap(g, s.grad, float(g @ g)):
+        elif _overlap(g, s.grad, dot(g, g)):
             restart = "successive gradients overlap"
         elif beta == 0:
             restart = "beta is 0"
-        elif not float(g @ direction) < 0:
+        elif not dot(g, direction) < 0:
             restart = "the direction would not descend"
         if restart:
             return Heading(-g, restart, 0, s.base, s.base_change)
@@ -156,31 +157,31 @@ class ConjugateGradient:
 
 def _powell_beale(s: ConjugateGradientState, point: Point, slope: float) -> Heading:
     """Return −g + β d + γ d_t, or −g + β d and why it starts from d anew, or −g."""
-    g, square, rise = point.grad, float(point.grad @ point.grad), point.slope - slope
+    g, square, rise = point.grad, dot(point.grad, point.grad), point.slope - slope
     if not rise > 0:
         return Heading(-g, "the slope has not risen", 0, s.base, s.base_change)
     change = (g - s.grad) / rise
-    direction, restart = float(g @ change) * s.direction - g, ""
+    direction, restart = dot(g, change) * s.direction - g, ""
     if s.since + 1 >= g.shape[0]:
         restart = "as many searches as weights"
     elif _overlap(g, s.grad, square):
         restart = "successive gradients overlap"
     elif s.since > 0:
-        third = direction + float(g @ s.base_change) * s.base
-        if not out_of_band(float(g @ third), square):
+        third = direction + dot(g, s.base_change) * s.base
+        if not out_of_band(dot(g, third), square):
             return Heading(third, "", s.since + 1, s.base, s.base_change)
         restart = "the direction is too far from the gradient"
-    if not float(g @ direction) < 0:
+    if not dot(g, direction) < 0:
         return Heading(-g, "the direction would not descend", 0, s.base, s.base_change)
     return Heading(direction, restart, 1, s.direction, change)
 
 
 def _overlap(g: Array, g0: Array, square: float) -> bool:
-    return abs(float(g @ g0)) >= OVERLAP * square
+    return abs(dot(g, g0)) >= OVERLAP * square
 
 
 def _first_step(s: ConjugateGradientState, slope: float) -> float:
     """Return the step that repeats the last first-order change (Nocedal and Wright 2006, section 3.5)."""
     if s.step_length == 0:
-        return min(1.0, 1 / sqrt(float(s.direction @ s.direction)))
+        return min(1.0, 1 / sqrt(dot(s.direction, s.direction)))
     return s.step_length * min(10.0, max(0.1, s.slope / slope))

@@ -32,6 +32,7 @@ from array_api_compat import array_namespace, device
 from deltarule.errors import SettingError
 from deltarule.methods.line_search import Point, StrongWolfe
 from deltarule.special import Array
+from deltarule.vectors import dot
 
 FLAT = 1e-6
 """A pair is left out where the slope along the search has risen by less than this share of itself."""
@@ -119,7 +120,7 @@ class LBFGS:
     def step(self, objective: Any, s: LBFGSState) -> LBFGSState:
         """Return the state after a search along −H g, or if that is in vain, with the pairs forgotten."""
         direction = -s.grad if s.restart else _direction(s)
-        slope = float(s.grad @ direction)
+        slope = dot(s.grad, direction)
         if slope == 0 and s.restart:
             return s._replace(stuck="the gradient is zero")
         if slope >= 0:
@@ -155,5 +156,5 @@ def _with_pair(s: LBFGSState, point: Point, direction: Array, slope: float, wolf
         xp, kept = array_namespace(s.w), A[1:]
         A = xp.concat((kept - (kept @ change)[:, None] * step, step[None]))
         Y = xp.concat((Y[1:], change[None]))
-        gamma, skipped, restart = sqrt(float(step @ step) / float(change @ change)), s.skipped, ""
+        gamma, skipped, restart = sqrt(dot(step, step) / dot(change, change)), s.skipped, ""
     return LBFGSState(point.w, point.loss, point.grad, "", A, Y, gamma, skipped, restart, point.step, slope, wolfe)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from deltarule.errors import SettingError
 from deltarule.special import Array
+from deltarule.vectors import dot
 
 EXPAND = 10.0
 """At most how many times longer the next trial is while no bracket is known."""
@@ -109,8 +110,8 @@ def _evaluate(objective: Any, start: Point, direction: Array, step: float) -> Po
     """Return the point at a step, or None if anything there is not finite: a gradient that is not has no slope."""
     w = start.w + step * direction
     loss, grad = objective.value_grad(w)
-    slope = float(grad @ direction)
-    if not isfinite(loss + slope + float(w @ w)):
+    slope = dot(grad, direction)
+    if not isfinite(loss + slope + dot(w, w)):
         return None
     return Point(step, w, float(loss), grad, slope)
 

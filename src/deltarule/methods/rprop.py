@@ -141,8 +141,7 @@ class Rprop:
         return (bend * agree + tilt) * agree + 1
 
     def _bounded(self, xp: Any, sizes: Array) -> Array:
-        sizes = xp.where(sizes > self.largest_step, self.largest_step, sizes)
-        return xp.where(sizes < self.smallest_step, self.smallest_step, sizes)
+        return xp.maximum(xp.minimum(sizes, self.largest_step), self.smallest_step)
 
     def _taken_back(self, xp: Any, s: RpropState) -> RpropState:
         """Return the state before the step, with shorter steps to come."""

@@ -31,6 +31,7 @@ from deltarule.errors import SettingError
 from deltarule.methods.betas import out_of_band
 from deltarule.methods.line_search import HIDDEN
 from deltarule.special import Array
+from deltarule.vectors import dot
 
 LOWEST, HIGHEST = 1e-15, 1e100
 """Between these λ stays, as in Nabney's Netlab (2002): below nothing is added, beyond nothing is moved."""
@@ -116,8 +117,8 @@ class ScaledConjugateGradient:
 
     def step(self, objective: Any, s: ScaledConjugateGradientState) -> ScaledConjugateGradientState:
         """Return the state after a step that is taken, or after none with the direction back at −g."""
-        p, slope = s.direction, float(s.direction @ s.grad)
-        size = float(p @ p)
+        p, slope = s.direction, dot(s.direction, s.grad)
+        size = dot(p, p)
         if slope == 0 or size == 0:
             return s._replace(stuck="the gradient is zero")
         curvature = self._curvature(objective, s, sqrt(size))
@@ -129,7 +130,7 @@ class ScaledConjugateGradient:
             length = -slope / delta
             w = s.w + length * p
             loss, grad = objective.value_grad(w)
-            agreement = _agreement(s.loss, float(loss), slope, length, float(p @ grad))
+            agreement = _agreement(s.loss, float(loss), slope, length, dot(p, grad))
             if agreement < 0.25:
                 damping += delta * (1 - agreement) / size
             elif agreement >= 0.75:
@@ -150,17 +151,17 @@ class ScaledConjugateGradient:
         """Return c, the curvature p · H p by a difference of gradients."""
         share = self.sigma / length
         nearby = objective.value_grad(s.w + share * s.direction)[1]
-        return float(s.direction @ (nearby - s.grad)) / share
+        return dot(s.direction, nearby - s.grad) / share
 
     def _next_direction(self, s: ScaledConjugateGradientState, g: Array, slope: float) -> tuple[Array, str, int]:
         """Return −g + β p, or −g and why, and how many steps it has gone on."""
-        beta = float(g @ (g - s.grad)) / -slope
+        beta = dot(g, g - s.grad) / -slope
         direction, restart = beta * s.direction - g, ""
         if s.since + 1 == self.restart_every:
             restart = "as many steps as asked"
         elif not beta >= 0:
             restart = "beta is below 0"
-        elif out_of_band(float(g @ direction), float(g @ g)):
+        elif out_of_band(dot(g, direction), dot(g, g)):
             restart = "the direction is too far from the gradient"
         return (-g, restart, 0) if restart else (direction, "", s.since + 1)
 
