@@ -48,6 +48,8 @@ class Network:
     Examples
     --------
     >>> net = Network((2, 3, 1), ("tanh", "logistic"))
+    >>> net
+    Network((2, 3, 1), ('tanh', 'logistic'))
     >>> net.n_weights
     13
     >>> w = net.initial_weights(seed=0)
@@ -63,6 +65,10 @@ class Network:
         object.__setattr__(self, "activations", _checked_activations(activations, len(self.sizes) - 1))
         if self.n_weights > MAX_WEIGHTS:
             raise SettingError(f"A network of {self.n_weights:,} weights was asked for; at most {MAX_WEIGHTS:,}.")
+
+    def __repr__(self) -> str:
+        names = tuple(activation.name for activation in self.activations)
+        return f"Network({self.sizes}, {names})"
 
     @cached_property
     def spans(self) -> tuple[tuple[int, int, int], ...]:
