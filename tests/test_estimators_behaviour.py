@@ -276,7 +276,7 @@ def test_max_fun_limits_evaluations():
 @pytest.mark.filterwarnings("error")
 def test_a_batch_larger_than_the_rows_is_clipped_with_a_warning():
     X, y = curve()
-    with pytest.warns(UserWarning, match="larger than the 90 rows"):
+    with pytest.warns(UserWarning, match="clipped: 91 is larger than the 90 rows"):
         a = small(MLPRegressor, batch_size=91, tol=10.0, max_iter=50).fit(X, y)
     b = small(MLPRegressor, batch_size=90, tol=10.0, max_iter=50).fit(X, y)
     np.testing.assert_array_equal(weights(a), weights(b))

@@ -1,12 +1,8 @@
-"""The estimators among scikit-learn's other parts, in parallel, in notebooks; what an extra neuron costs."""
+"""The estimators among scikit-learn's other parts, in parallel, in notebooks."""
 
 import ast
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
-from time import perf_counter, process_time
 
 import joblib
 import numpy as np
@@ -29,7 +25,6 @@ from deltarule.engines import native
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 CALLBACKS = pytest.mark.skipif(not hasattr(MLPClassifier, "set_callbacks"), reason="this scikit-learn has no callbacks")
-compiled = pytest.mark.skipif(native.kernels() is None, reason="without a compiler NumPy computes")
 
 
 def flowers():
@@ -66,20 +61,6 @@ def test_clone_and_parameters():
     assert model.set_params(ensemble=3).ensemble == 3
 
 
-def test_pickle_in_a_new_process(tmp_path):
-    X, y = flowers()
-    model = small(solver="adam", scale="standard", ensemble=2).fit(X, y)
-    joblib.dump(model, tmp_path / "m.joblib")
-    code = (
-        "import joblib, numpy, sys; m = joblib.load(sys.argv[1]); "
-        "print(m.predict_proba(numpy.ones((1, 4))).tobytes().hex())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "m.joblib")], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == model.predict_proba(np.ones((1, 4))).tobytes().hex()
-
-
 def test_a_pickle_is_not_larger_than_needed():
     """Without warm_start nothing is kept that only going on would need: 20 vectors of pairs, the order of the rows."""
     rng = np.random.default_rng(0)
@@ -108,12 +89,26 @@ def test_searches():
         assert search.fit(X, y).best_score_ > 0.9
 
 
-def test_in_parallel_the_same():
+def test_in_threads_the_same():
     X, y = flowers()
     alone = cross_validate(small(), X, y, cv=4)["test_score"]
-    for backend in ("threading", "loky"):
-        with joblib.parallel_config(backend=backend, n_jobs=2):
-            np.testing.assert_array_equal(cross_validate(small(), X, y, cv=4)["test_score"], alone)
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        np.testing.assert_array_equal(cross_validate(small(), X, y, cv=4)["test_score"], alone)
+
+
+def test_in_processes_of_joblib_the_same_pickled_and_with_one_thread_each():
+    """One pool of processes for all of it, for its start takes seconds."""
+    X, y = flowers()
+    model = small(solver="adam", scale="standard", ensemble=2).fit(X, y)
+    alone = cross_validate(small(), X, y, cv=4)["test_score"]
+    with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
+        beside = cross_validate(small(), X, y, cv=4)["test_score"]
+        predicted = joblib.Parallel()(joblib.delayed(model.predict_proba)(X) for _ in range(2))
+        threads = joblib.Parallel()(joblib.delayed(native.n_threads)() for _ in range(4))
+    np.testing.assert_array_equal(beside, alone)
+    for each in predicted:
+        np.testing.assert_array_equal(each, model.predict_proba(X))
+    assert threads == [1] * 4
 
 
 def test_other_estimators_use_ours():
@@ -205,27 +200,21 @@ def test_a_notebook_shows_network_and_loss_curve():
         small()._repr_html_()
 
 
-def threads_of(code, **environment):
-    """Return what a new process prints."""
-    given = {name: value for name, value in os.environ.items() if not name.endswith("_THREADS")}
-    given |= environment
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=given, check=True)
-    return done.stdout.split()
-
-
-def test_processes_of_joblib_share_the_processors():
-    code = """
-import joblib, os
-os.cpu_count = lambda: 8
-from deltarule.engines import native
-there = len(os.sched_getaffinity(0))
-with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
-    print(*joblib.Parallel()(joblib.delayed(native.n_threads)() for _ in range(4)))
-"""
-    assert threads_of(code) == ["1"] * 4
-    assert threads_of("from deltarule.engines import native; print(native.n_threads())", OMP_NUM_THREADS="3,2") == ["3"]
-    both = {"OMP_NUM_THREADS": "3", "DELTARULE_THREADS": "2"}
-    assert threads_of("from deltarule.engines import native; print(native.n_threads())", **both) == ["2"]
+@pytest.mark.parametrize(
+    ("given", "threads"),
+    [({"OMP_NUM_THREADS": "3,2"}, 3), ({"OMP_NUM_THREADS": "3", "DELTARULE_THREADS": "2"}, 2)],
+    ids=str,
+)
+def test_the_environment_limits_threads(given, threads, monkeypatch):
+    for name in ("OMP_NUM_THREADS", "DELTARULE_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    native._threads_of_process.cache_clear()
+    try:
+        assert native.n_threads() == threads
+    finally:
+        native._threads_of_process.cache_clear()
 
 
 def test_threads_of_joblib_use_one_thread_each(monkeypatch):
@@ -244,72 +233,3 @@ def test_threads_of_joblib_use_one_thread_each(monkeypatch):
     with joblib.parallel_config("threading", n_jobs=2):
         cross_validate(small(solver=Watching()), X, y, cv=2)
     assert set(seen) == {1}
-
-
-def fastest(work, repeats):
-    times = []
-    for _ in range(repeats):
-        start = perf_counter()
-        work()
-        times.append(perf_counter() - start)
-    return min(times)
-
-
-@compiled
-def test_no_cliff_when_a_layer_is_one_neuron_wider():
-    """pytorch 144633: from 45 to 46 neurons the same work took 144 times the processor, for a thread pool woke up."""
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(500, 6)), rng.normal(size=500)
-    seconds = []
-    for width in (44, 45, 46, 47, 48):
-        model = MLPRegressor(hidden_layer_sizes=(width,), activation="tanh", max_iter=40, tol=0.0, random_state=0)
-        seconds.append(fastest(lambda model=model: model.fit(X, y), 5))
-    assert max(seconds) < 2.5 * min(seconds), seconds
-
-
-@compiled
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_tiny_work_uses_one_core(solver):
-    """skorch 433 and pytorch 144633: threads that are started for tiny work cost more than the work."""
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(200, 4)), rng.normal(size=200)
-    model = MLPRegressor(hidden_layer_sizes=(8,), solver=solver, max_iter=400, tol=0.0, n_iter_no_change=500)
-    model.fit(X, y)
-    shares = []
-    for _ in range(5):
-        wall, processor = perf_counter(), process_time()
-        model.fit(X, y)
-        shares.append((process_time() - processor) / (perf_counter() - wall))
-    assert min(shares) < 1.15
-
-
-@compiled
-def test_an_epoch_is_not_slower_than_a_plain_loop_of_matrix_products():
-    """skorch 433: 37 times as slow as a loop written by hand. Here against that loop in NumPy, on its own ground."""
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(1000, 10)), rng.normal(size=(1000, 1))
-    model = MLPRegressor(
-        hidden_layer_sizes=(32,), activation="tanh", solver="sgd", momentum=0.0, batch_size=10, max_iter=10, tol=0.0,
-        n_iter_no_change=99, shuffle=False, alpha=0.0, random_state=0,
-    )  # fmt: skip
-    start = model.partial_fit(X, y[:, 0]), [W.copy() for W in model.coefs_], [b.copy() for b in model.intercepts_]
-
-    def loop():
-        (V, W), (a, b) = ([part.copy() for part in parts] for parts in start[1:])
-        for _ in range(10):
-            for i in range(0, 1000, 10):
-                x, t = X[i : i + 10], y[i : i + 10]
-                h = np.tanh(x @ V + a)
-                d = (h @ W + b - t) / 10
-                back = d @ W.T * (1 - h * h)
-                W -= 0.001 * h.T @ d
-                b -= 0.001 * d.sum(axis=0)
-                V -= 0.001 * x.T @ back
-                a -= 0.001 * back.sum(axis=0)
-        return V
-
-    model.set_params(max_iter=10)
-    by_hand = loop()
-    again = clone(model).set_params(max_iter=11).fit(X, y[:, 0])
-    np.testing.assert_allclose(again.coefs_[0], by_hand, rtol=1e-10)
-    assert fastest(lambda: model.fit(X, y[:, 0]), 5) < fastest(loop, 5)

@@ -35,8 +35,8 @@ def goes_on(owner: Any) -> bool:
     """
     if not solvers.is_incremental(owner.solver):
         raise AttributeError(
-            "partial_fit is there for solvers that work row by row or in mini-batches, such as 'sgd', 'adam' and "
-            f"'online'; {owner.solver!r} uses all rows in each step."
+            f"partial_fit is only available for stochastic optimizers. {owner.solver} is not stochastic: it uses all "
+            "rows in each step, where 'sgd', 'adam' and 'online' work row by row or in mini-batches."
         )
     return True
 

@@ -68,7 +68,11 @@ def make(
     method = solvers.method(owner, n, owner.t_, epochs, run.seed)
     rows_at_once = min(method.batch_size, n) if isinstance(method, Online) else n
     if owner.solver in solvers.MINI_BATCH and owner.batch_size != "auto" and owner.batch_size > n:
-        warnings.warn(f"batch_size={owner.batch_size} is larger than the {n} rows: they are one batch.", stacklevel=6)
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
+            f"{owner.batch_size} is larger than the {n} rows.",
+            stacklevel=6,
+        )
     own_penalty = isinstance(method, BayesianRegularization)
     l2 = 0.0 if own_penalty else float(owner.alpha) / total * n / rows_at_once
     orders = run.orders.of(n) if owner.solver in solvers.MINI_BATCH else None

@@ -145,7 +145,7 @@ def train(task: Task, run: Run, watch: Watch) -> Run:
     if limits.verbose and end.why:
         print(end.why, "Stopping.")
     if limits.warns and end.early:
-        _warn(task, end)
+        _warn(task, iterations, end)
     best = progress.best_w if limits.early_stopping else None
     return run._replace(w=state.w if best is None else best, state=state, iterations=iterations)
 
@@ -200,13 +200,14 @@ def _print(iteration: int, progress: Progress) -> None:
         print(f"Validation score: {progress.scores[-1]:f}")
 
 
-def _warn(task: Task, end: End) -> None:
+def _warn(task: Task, iterations: int, end: End) -> None:
+    """Warn of a run cut short, in words that begin as scikit-learn's do."""
     cure = "Raise max_iter, or scale the inputs: scale='standard' does it here."
-    if end.why:
-        message = f"{task.name} stopped before it has converged: {end.why} {cure}"
+    why = end.why or f"Maximum iterations ({task.limits.max_iter}) reached"
+    if task.batches:
+        message = f"Stochastic Optimizer: {why} and the optimization hasn't converged yet. {cure}"
     else:
-        limit = task.limits.max_iter
-        message = f"{task.name}: Maximum iterations ({limit}) reached and it has not converged yet. {cure}"
+        message = f"{task.name} failed to converge after {iterations} iteration(s): {why.rstrip('.')}. {cure}"
     warnings.warn(message, ConvergenceWarning, stacklevel=6)
 
 
