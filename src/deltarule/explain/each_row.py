@@ -41,8 +41,7 @@ def measured(lesson: Lesson, trained: Trained) -> tuple[Aside, ...]:
     last = np.where(np.isfinite(ended.losses[-1]), ended.losses[-1], np.inf)
     start, end = (_at(lesson, w) for w in (trained.course.starts[0], ended.w[int(np.argmin(last))]))
     return tuple(
-        Aside(row, *(part for pair in zip(a, b, strict=True) for part in pair))
-        for row, a, b in zip(lesson.rows, start, end, strict=True)
+        Aside(row, a[0], b[0], a[1], b[1], a[2], b[2]) for row, a, b in zip(lesson.rows, start, end, strict=True)
     )
 
 
