@@ -262,6 +262,12 @@ def test_explain_as_a_command(folder):
     assert "|Σ|/Σ| |" in several and "hidden1[0] <- area" in several
     rated = done(*typed, "-r", 1, "-r", 2, "--set", "learning_rate=0.5", "--json").json
     assert rated["settings"]["learning rate"] == 0.5 and len(rated["rows"]) == 2
+    ground = done(*typed, "-w", "hidden1[2] <- area", "-w", "hidden1[0] <- bias", "--surface", "s.png", "--json").json
+    assert ground["surface"]["plane"]["labels"] == ["hidden1[2] <- area", "hidden1[0] <- bias"]
+    assert (folder / "s.png").read_bytes().startswith(b"\x89PNG")
+    assert "conjugate_gradient" in done(*typed, "--surface", "g.png").out.partition("−g, downhill")[2]
+    assert "--weight names 11" in refused(*typed, "--surface", "s.png", "-w", "hidden1[0]")
+    assert "--surface was 's.txt'" in refused(*typed, "--surface", "s.txt")
     assert "rows 1 to 160" in refused(*typed, "--row", 0)
     assert "Did you mean" in refused(*typed, "--row", 1, "-w", "hiden1[0]")
     assert "Unknown method" in refused(*typed, "-m", "magic")
