@@ -98,7 +98,7 @@ def test_rates_and_schedules_are_applied():
     both = Course(network, losses.get("squared_error"), X[0], T[0], w, (0.1, 0.4), 3).run(["agh"])["agh"].w
     alone = Course(network, losses.get("squared_error"), X[0], T[0], w, (0.4,), 3).run(["agh"])["agh"].w
     assert np.allclose(both[2:], alone, rtol=1e-13) and not np.allclose(both[:2], alone)
-    plan = Course(network, losses.get("squared_error"), X[0], T[0], w, (1.0,), 2, schedule=StartLarge(0.4, 2, 0.5))
+    plan = Course(network, losses.get("squared_error"), X[0], T[0], w, (1.0,), 2, schedules=(StartLarge(0.4, 2, 0.5),))
     *_, last = islice(dr.steps(
         dr.Objective(network, "squared_error", X[0], T[0]), w[0], Online(StartLarge(0.4, 2, 0.5), seed=0)
     ), 3)  # fmt: skip

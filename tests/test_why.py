@@ -81,6 +81,30 @@ def test_fact_4_xor_is_never_solved_without_the_derivative_in_the_hidden_layer()
     assert turning["gradient"] < 1e-7 < 1e-2 < turning["omit_hidden"]
 
 
+def test_each_row_has_its_angle():
+    for name, rows in (("xor", 4), ("iris", 150), ("diabetes", 442)):
+        found = asked(name).rows
+        assert [one.row for one in found] == list(range(1, rows + 1))
+        angles = np.array([(one.angle_start, one.angle_trained) for one in found])
+        assert np.all((angles > 0) & (angles < 180))
+        one_output = name != "iris"
+        assert all((one.reversed_start == one.reversed_trained == 0) for one in found) == one_output
+        assert all(a < 90 for a in angles.ravel()) or not one_output  # fact 1: one row, one output, one hidden layer
+    lessons = lesson.of(XOR, "y", query=None, inputs=None, exclude=(), task=None, hidden=None, activation="logistic",
+                        seed=0)  # fmt: skip
+    trained = asked("xor").trained
+    w, row = trained.course.starts[0], asked("xor").rows[2]
+    network = lessons.network()
+    true = -Objective(network, "squared_error", lessons.X[2:3], lessons.T[2:3]).value_grad(w)[1]
+    layers = list(network.layers(w))
+    y = 1 / (1 + np.exp(-(layers[0][0] @ lessons.X[2] + layers[0][1])))
+    delta = lessons.T[2] - 1 / (1 + np.exp(-(layers[1][0] @ y + layers[1][1])))
+    back = delta @ layers[1][0]
+    careless = np.concatenate([np.outer(back, lessons.X[2]).ravel(), back, delta * y, delta])
+    cosine = true @ careless / np.linalg.norm(true) / np.linalg.norm(careless)
+    assert row.angle_start == pytest.approx(np.degrees(np.arccos(cosine)), rel=1e-9)
+
+
 def test_a_solved_xor_has_all_rows_on_their_side():
     trained = asked("xor").trained
     outputs = trained.course.outputs(trained.runs["gradient"].w)
@@ -133,12 +157,15 @@ def test_one_matrix_of_random_layers():
 
 def test_the_json_has_its_documented_keys():
     found = json.loads(json.dumps(asked("xor").to_dict(), allow_nan=False))
-    assert list(found) == ["about", "directions", "odds", "goal", "curves", "collapse", "facts", "notes"]
+    assert list(found) == ["about", "directions", "rows", "odds", "goal", "curves", "collapse", "facts", "notes"]
     assert all(key in whys.__doc__ for key in found)
     assert len(found["curves"]["rules"]) == 18
     assert all(len(one["median_loss"]) == len(found["curves"]["epochs"]) for one in found["curves"]["rules"])
     assert all(
-        key in whys.__doc__ for part in ("directions", "odds", "facts") for key in found[part][0] if key != "rule"
+        key in whys.__doc__
+        for part in ("directions", "rows", "odds", "facts")
+        for key in found[part][0]
+        if key != "rule"
     )
 
 
@@ -235,6 +262,12 @@ def test_explain_as_a_command(folder):
     assert "|Σ|/Σ| |" in several and "hidden1[0] <- area" in several
     rated = done(*typed, "-r", 1, "-r", 2, "--set", "learning_rate=0.5", "--json").json
     assert rated["settings"]["learning rate"] == 0.5 and len(rated["rows"]) == 2
+    ground = done(*typed, "-w", "hidden1[2] <- area", "-w", "hidden1[0] <- bias", "--surface", "s.png", "--json").json
+    assert ground["surface"]["plane"]["labels"] == ["hidden1[2] <- area", "hidden1[0] <- bias"]
+    assert (folder / "s.png").read_bytes().startswith(b"\x89PNG")
+    assert "conjugate_gradient" in done(*typed, "--surface", "g.png").out.partition("−g, downhill")[2]
+    assert "--weight names 11" in refused(*typed, "--surface", "s.png", "-w", "hidden1[0]")
+    assert "--surface was 's.txt'" in refused(*typed, "--surface", "s.txt")
     assert "rows 1 to 160" in refused(*typed, "--row", 0)
     assert "Did you mean" in refused(*typed, "--row", 1, "-w", "hiden1[0]")
     assert "Unknown method" in refused(*typed, "-m", "magic")

@@ -49,12 +49,12 @@ def print_json(content: dict[str, Any]) -> None:
     click.echo(json.dumps(content, allow_nan=False, ensure_ascii=False))
 
 
-def check_picture(path: str | None, inputs: Iterable[str]) -> None:
+def check_picture(path: str | None, inputs: Iterable[str], option: str = "--picture") -> None:
     """Refuse, before any work, a picture that cannot be written, or that would be written over what is read."""
     if path is None:
         return
     if Path(path).suffix.lower() not in PICTURES:
-        raise SettingError(f"--picture was {path!r}; give a name ending in {', '.join(PICTURES)}.")
+        raise SettingError(f"{option} was {path!r}; give a name ending in {', '.join(PICTURES)}.")
     check_writable(path)
     if Path(path).resolve() in {Path(one).resolve() for one in inputs}:
         raise InputError(f"Cannot write {path!r}: it is another file of this command; give another name.")
@@ -66,5 +66,7 @@ def write_picture(path: str, draw: Callable[[], Any]) -> None:
 
     matplotlib.use("Agg")
     picture = io.BytesIO()
-    draw()[0].figure.savefig(picture, dpi=DOTS, format=Path(path).suffix[1:].lower())
+    axes = draw()
+    figure = axes.figure if hasattr(axes, "figure") else axes[0].figure
+    figure.savefig(picture, dpi=DOTS, format=Path(path).suffix[1:].lower())
     write_atomically(path, picture.getvalue())

@@ -26,7 +26,8 @@ from deltarule.explain.names import Names
 from deltarule.explain.planes import Plane
 from deltarule.explain.recorder import Recorded, Recorder
 from deltarule.explain.step import Factors, Update
-from deltarule.explain.surfaces import Surface, surface
+from deltarule.explain.surfaces import Surface
+from deltarule.explain.survey import surface
 from deltarule.explain.terms import Account, Taken, Term
 from deltarule.explain.walks import Walk, walk
 from deltarule.explain.whys import Why, why

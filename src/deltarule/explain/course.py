@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deltarule.errors import SettingError
 from deltarule.explain import rules as table
-from deltarule.explain.rules import Floats, TeachingRule, descent, forward
+from deltarule.explain.rules import Floats, SideBySide, descent, forward
 from deltarule.losses import Loss
 from deltarule.methods.schedules import Schedule
 from deltarule.network import Network
@@ -51,8 +51,8 @@ class Course:
         Whether the weights move after each row, or once an epoch by the mean over all rows.
     points : int
         At how many epochs the losses are taken, at most.
-    schedule : Schedule, optional
-        The learning rate at each epoch, in place of `rates`; see `deltarule.methods.schedules`.
+    schedules : tuple of Schedule
+        A plan for the learning rate in the place of each of `rates`; see `deltarule.methods.schedules`.
     """
 
     network: Network
@@ -64,7 +64,7 @@ class Course:
     epochs: int
     online: bool = True
     points: int = 50
-    schedule: Schedule | None = None
+    schedules: tuple[Schedule, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.rates or not all(0 < rate < np.inf for rate in self.rates):
@@ -88,22 +88,26 @@ class Course:
     def run(self, names: Sequence[str]) -> dict[str, Runs]:
         """Return the runs of each rule, trained from the same starts on rows in the same orders."""
         rules = [table.get(name) for name in names]
-        eta = np.repeat(self.rates, len(self.starts))[:, None]
-        w = {rule.name: np.tile(self.starts, (len(self.rates), 1)) for rule in rules}
-        losses: dict[str, list[Floats]] = {rule.name: [self.losses(w[rule.name])] for rule in rules}
-        recorded = set(self.recorded.tolist())
+        runs, recorded = len(self.rates) * len(self.starts), set(self.recorded.tolist())
+        together = table.side_by_side(rules, runs)
+        w = np.tile(self.starts, (len(rules) * len(self.rates), 1))
+        losses = [self.losses(w)]
         with np.errstate(all="ignore"):  # a rule that diverges is a result
             for epoch in range(self.epochs):
-                order = self.order(epoch) if self.online else None
-                if self.schedule is not None:
-                    eta = np.full_like(eta, self.schedule.at(epoch))
-                for rule in rules:
-                    self._epoch(w[rule.name], eta, order, rule)
-                    if epoch + 1 in recorded:
-                        losses[rule.name].append(self.losses(w[rule.name]))
-        return {name: Runs(self.recorded, np.array(found), w[name]) for name, found in losses.items()}
+                order = np.tile(self.order(epoch), (len(rules), 1)) if self.online else None
+                self._epoch(w, np.tile(self._eta(epoch), (len(rules), 1)), order, together)
+                if epoch + 1 in recorded:
+                    losses.append(self.losses(w))
+        points = np.array(losses)
+        parts = {rule.name: slice(k * runs, (k + 1) * runs) for k, rule in enumerate(rules)}
+        return {name: Runs(self.recorded, points[:, part], w[part]) for name, part in parts.items()}
 
-    def _epoch(self, w: Floats, eta: Floats, order: NDArray[np.intp] | None, rule: TeachingRule) -> None:
+    def _eta(self, epoch: int) -> Floats:
+        """Return the learning rate of each run of a rule in an epoch, (runs, 1)."""
+        rates = [plan.at(epoch) for plan in self.schedules] or self.rates
+        return np.repeat(rates, len(self.starts))[:, None]
+
+    def _epoch(self, w: Floats, eta: Floats, order: NDArray[np.intp] | None, rule: SideBySide) -> None:
         """Move the weights through an epoch, in place."""
         if order is None:
             X, T = (np.broadcast_to(A, (len(w), *A.shape)) for A in (self.X, self.T))

@@ -15,7 +15,7 @@ from deltarule.explain.facts import Fact, telling_rate
 from deltarule.explain.grids import number, share
 from deltarule.explain.lesson import Lesson
 from deltarule.explain.odds import Trained
-from deltarule.methods.schedules import Constant, Schedule, StartLarge, StartSmall
+from deltarule.methods.schedules import StartLarge, StartSmall
 from deltarule.network import Network
 from deltarule.objective import Objective
 
@@ -152,15 +152,11 @@ def ratio_spread(lesson: Lesson, seed: int) -> float:
 def _plans(lesson: Lesson, trained: Trained) -> dict[str, float]:
     """Return the median loss after training by the gradient with each plan for the learning rate."""
     course, rate = trained.course, telling_rate(trained)
-    found = {}
-    plans: dict[str, Schedule] = {
-        "constant": Constant(rate), "start_large": StartLarge(2 * rate, course.epochs),
-        "start_small": StartSmall(2 * rate, course.epochs),
-    }  # fmt: skip
-    for name, plan in plans.items():
-        last = replace(course, rates=(rate,), schedule=plan).run(["gradient"])["gradient"].losses[-1]
-        found[name] = float(np.median(np.where(np.isfinite(last), last, np.inf)))
-    return found
+    plans = (StartLarge(2 * rate, course.epochs), StartSmall(2 * rate, course.epochs))
+    last = replace(course, rates=(rate, rate), schedules=plans, points=1).run(["gradient"])["gradient"].losses[-1]
+    large, small = np.split(last, 2)
+    ended = {"constant": trained.curves("gradient", rate)[-1], "start_large": large, "start_small": small}
+    return {name: float(np.median(np.where(np.isfinite(one), one, np.inf))) for name, one in ended.items()}
 
 
 def online_and_batch(lesson: Lesson, trained: Trained) -> Fact:
@@ -181,7 +177,7 @@ def online_and_batch(lesson: Lesson, trained: Trained) -> Fact:
 
 def _apart(trained: Trained, rate: float) -> float:
     """Return how far an epoch online ends from a batch step on the sum, as a share of that step: the median."""
-    course = replace(trained.course, rates=(rate,), epochs=1, online=True, schedule=None)
+    course = replace(trained.course, rates=(rate,), epochs=1, online=True)
     moved = course.run(["gradient"])["gradient"].w - course.starts
     batch = replace(course, rates=(rate * len(course.X),), online=False)
     summed = batch.run(["gradient"])["gradient"].w - course.starts

@@ -33,7 +33,10 @@ SIDE = 0.5
 
 
 class Lesson(NamedTuple):
-    """A table's numbers: X (n, n_in), T (n, n_out) from 0 to 1, the hidden layers, their activation, and words."""
+    """A table's numbers: X (n, n_in), T (n, n_out) from 0 to 1, the hidden layers, their activation, and words.
+
+    `rows` are the numbers of the rows in the table, the first is 1.
+    """
 
     table: str
     targets: tuple[str, ...]
@@ -43,6 +46,7 @@ class Lesson(NamedTuple):
     hidden: tuple[int, ...]
     activation: str | Activation
     notes: tuple[str, ...]
+    rows: tuple[int, ...]
 
     @property
     def loss(self) -> Loss:
@@ -113,7 +117,8 @@ def of(
         T = (T - low) / (high - low)
         notes.append("the target is scaled to the range from 0 to 1, for logistic outputs")
     widths = _widths(hidden, X.shape[1])
-    return Lesson(table.name, roles.targets, roles.task, X, T, widths, activation, tuple(notes))
+    numbers = tuple((known + 1).tolist())
+    return Lesson(table.name, roles.targets, roles.task, X, T, widths, activation, tuple(notes), numbers)
 
 
 def _widths(hidden: int | Sequence[int] | None, n_in: int) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,28 @@ class TeachingRule:
     offset: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class SideBySide:
+    """Several teaching rules at once, one for each run: the settings of `TeachingRule` as arrays (runs, 1, 1)."""
+
+    hidden: NDArray[np.bool_]
+    output: NDArray[np.bool_]
+    passes_slope: NDArray[np.bool_]
+    offset: Floats
+
+
+def side_by_side(rules: Sequence[TeachingRule], runs: int) -> SideBySide:
+    """Return rules for so many runs of the first, then as many of the next, and so on."""
+
+    def each(values: list[bool] | list[float]) -> NDArray[Any]:
+        return np.repeat(values, runs)[:, None, None]
+
+    return SideBySide(
+        each([rule.hidden for rule in rules]), each([rule.output for rule in rules]),
+        each([rule.passes_slope for rule in rules]), each([rule.offset for rule in rules]),
+    )  # fmt: skip
+
+
 RULES: dict[str, TeachingRule] = {
     rule.name: rule
     for rule in (
@@ -89,7 +112,7 @@ def get(rule: str | TeachingRule) -> TeachingRule:
 
 
 def descent(
-    network: Network, loss: Loss, w: Floats, X: Floats, T: Floats, rule: str | TeachingRule = "gradient"
+    network: Network, loss: Loss, w: Floats, X: Floats, T: Floats, rule: str | TeachingRule | SideBySide = "gradient"
 ) -> tuple[Floats, Floats]:
     """Return the mean loss and the direction in which a rule moves the weights, for several runs at once.
 
@@ -103,7 +126,7 @@ def descent(
         The weights of each run.
     X, T : arrays of shape (runs, n, n_in) and (runs, n, n_out)
         The rows of each run.
-    rule : str or TeachingRule
+    rule : str, TeachingRule or SideBySide
         What stands in the place of f′. With ``gradient`` the direction is minus the gradient.
 
     Returns
@@ -113,7 +136,8 @@ def descent(
     direction : array of shape (runs, p)
         The mean over the rows of what multiplies the learning rate.
     """
-    rule, n = get(rule), X.shape[1]
+    rules = rule if isinstance(rule, SideBySide) else side_by_side([get(rule)], 1)
+    n = X.shape[1]
     layers = [
         (w[:, i:j].reshape(len(w), m, -1), w[:, j:k])
         for (i, j, k), m in zip(network.spans, network.sizes[1:], strict=True)
@@ -127,12 +151,12 @@ def descent(
     for layer in reversed(range(network.depth)):
         activation, at_output = network.activations[layer], layer == network.depth - 1
         fused = at_output and loss.fuses(activation)
-        local = D if fused else applied(rule, activation, at_output, E[layer], Y[layer + 1], D)
+        local = D if fused else applied(rules, activation, at_output, E[layer], Y[layer + 1], D)
         i, j, k = network.spans[layer]
         direction[:, i:j] = (local.transpose(0, 2, 1) @ Y[layer]).reshape(len(w), -1)
         direction[:, j:k] = local.sum(axis=1)
         if layer:
-            D = (local if rule.passes_slope else D) @ layers[layer][0]
+            D = _chosen(rules.passes_slope, local, D) @ layers[layer][0]
     direction /= n
     return losses, direction
 
@@ -148,12 +172,22 @@ def forward(network: Network, layers: Sequence[tuple[Floats, Floats]], X: Floats
     return E, Y
 
 
-def applied(rule: TeachingRule, activation: Activation, at_output: bool, E: Floats, Y: Floats, D: Floats) -> Floats:
-    """Return what a rule makes of the error signals D of a layer, all of shape (runs, n, width)."""
-    if not (rule.output if at_output else rule.hidden):
+def applied(rules: SideBySide, activation: Activation, at_output: bool, E: Floats, Y: Floats, D: Floats) -> Floats:
+    """Return what rules make of the error signals D of a layer, all of shape (runs, n, width)."""
+    used = rules.output if at_output else rules.hidden
+    if not used.any():
         return D
     pulled = activation.pull_back(np, _rows(E), _rows(Y), _rows(D)).reshape(D.shape)
-    return np.asarray(pulled + rule.offset * D if rule.offset else pulled)
+    if rules.offset.any():
+        pulled = np.where(rules.offset > 0, pulled + rules.offset * D, pulled)
+    return _chosen(used, pulled, D)
+
+
+def _chosen(which: NDArray[np.bool_], A: Floats, B: Floats) -> Floats:
+    """Return A for the runs that say so, B for the others."""
+    if which.all():
+        return A
+    return np.where(which, A, B) if which.any() else B
 
 
 def _rows(A: Floats) -> Floats:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deltarule.explain import each_row
 from deltarule.explain.directions import LARGE, SMALL
+from deltarule.explain.each_row import CARELESS
 from deltarule.explain.facts import Fact, telling_rate
 from deltarule.explain.grids import Grid, number, share
 from deltarule.explain.rules import RULES
@@ -23,14 +25,14 @@ WRONG_WAY = (
     "Wrong way: weights that the gradient would move in the other direction. Uphill: steps at which the loss rises, "
     "however small the learning rate."
 )
-CARELESS = "omit"
-"""The rule in question."""
+MOST_ROWS = 5
+"""So many rows are named; `Why.to_dict` has all."""
 
 
 def grids(why: Why) -> list[Grid]:
     """Return the tables, and at the end the facts."""
     return [
-        _about(why), *_directions(why), _odds(why), _losses(why), _collapse(why),
+        _about(why), *_directions(why), _rows(why), _odds(why), _losses(why), _collapse(why),
         Grid("Why multiply by the derivative?", (), []), *(_fact(one) for one in why.facts),
     ]  # fmt: skip
 
@@ -70,6 +72,29 @@ def _directions(why: Why) -> list[Grid]:
         Grid(_filled(f"{drawn} {WRONG_WAY}"), header, careless),
         Grid("Weights the wrong way by the other rules, large weights", ("", *rules), others),
     ]
+
+
+def _rows(why: Why) -> Grid:
+    """Return the rows whose steps without f′ lie farthest from the gradient."""
+    rows = [
+        (
+            f"row {one.row}", f"{one.angle_start:.1f}°", f"{one.angle_trained:.1f}°", share(one.reversed_trained),
+            "yes" if one.uphill_trained else "no",
+        )
+        for one in each_row.farthest(why.rows, MOST_ROWS)
+    ]  # fmt: skip
+    words = (
+        "Row by row, the table's own network: the angle between η · δ · input and the gradient, at the first start and "
+        f"where the best run by the gradient ended. Median over {len(why.rows):,} rows: "
+        f"{_median([one.angle_start for one in why.rows])} and {_median([one.angle_trained for one in why.rows])}."
+    )
+    header = ("farthest", "at the start", "trained", "wrong way", "uphill")
+    return Grid(_filled(words), header, rows)
+
+
+def _median(angles: list[float]) -> str:
+    known = [angle for angle in angles if np.isfinite(angle)]
+    return f"{np.median(known):.1f}°" if known else "–"
 
 
 def _odds(why: Why) -> Grid:

@@ -5,6 +5,10 @@ The JSON of ``deltarule why --json`` and `Why.to_dict`:
     about        table, targets, task, rows, sizes, activation, loss, epochs, online, seeds, rates, initial weights
     directions   for each situation, range of weights and rule: cases, reversed_weights (share), cases_reversed, uphill,
                  median_angle, largest_angle (degrees)
+    rows         for each row of the table: row (its number, the first is 1), angle_start and angle_trained between
+                 η · δ · input and the gradient in degrees (null where either has no length), reversed_start and
+                 reversed_trained (shares of weights), uphill_start and uphill_trained; at the first start, and where
+                 the best run by the gradient ended
     odds         for each rule and learning rate: runs, solved, median_loss, best_loss, median_mistakes
     goal         the largest share of mistakes (numbers: mean square) that counts as solved; null where none did better
                  than one answer for all rows
@@ -27,9 +31,10 @@ import numpy as np
 
 from deltarule.activations import Activation
 from deltarule.errors import SettingError
-from deltarule.explain import collapse, directions, facts, facts_further, frames, lesson, odds
+from deltarule.explain import collapse, directions, each_row, facts, facts_further, frames, lesson, odds
 from deltarule.explain.collapse import Collapse
 from deltarule.explain.directions import Measured
+from deltarule.explain.each_row import Aside
 from deltarule.explain.facts import Fact
 from deltarule.explain.frames import plain
 from deltarule.explain.lesson import Lesson
@@ -50,6 +55,8 @@ class Why:
         The table, the network and the runs, as JSON values.
     directions : tuple of Measured
         Where rules would move the weights, beside where the gradient would.
+    rows : tuple of Aside
+        The same row by row, at the start and after training.
     trained : Trained
         Networks trained by each rule from the same starts.
     collapse : Collapse
@@ -62,6 +69,7 @@ class Why:
 
     about: dict[str, Any]
     directions: tuple[Measured, ...]
+    rows: tuple[Aside, ...]
     trained: Trained
     collapse: Collapse
     facts: tuple[Fact, ...]
@@ -78,6 +86,7 @@ class Why:
         found: dict[str, Any] = plain({
             "about": self.about,
             "directions": [one._asdict() for one in self.directions],
+            "rows": [one._asdict() for one in self.rows],
             "odds": [one._asdict() for one in self.trained.odds],
             "goal": self.trained.goal,
             "curves": {"epochs": course.recorded.tolist(), "rules": curves},
@@ -225,4 +234,12 @@ def _asked(learnt: Lesson, seed: int, how: dict[str, Any]) -> Why:
     }  # fmt: skip
     best = min(one.best_loss for one in trained.odds if one.rule == "gradient")
     fewest = float(min(np.min(learnt.mistakes(course.outputs(run.w))) for run in trained.runs.values()))
-    return Why(about, found, trained, collapse.measured(learnt, best, fewest, seed), answer, learnt.notes)
+    return Why(
+        about,
+        found,
+        each_row.measured(learnt, trained),
+        trained,
+        collapse.measured(learnt, best, fewest, seed),
+        answer,
+        learnt.notes,
+    )
