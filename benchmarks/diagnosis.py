@@ -69,8 +69,8 @@ def report(seen: list[Seen], seeds: str) -> str:
     if sick:
         lines.append(
             f"Recall {len(hits) / len(sick):.3f} over {len(sick)} networks with {len({one.fault for one in sick})} "
-            f"faults; precision {len(right) / max(1, len(said)):.3f} over {len(said)} findings, those on healthy networks "
-            f"included ({len(strict) / max(1, len(said)):.3f} if nothing but the fault's own name counts)."
+            f"faults; precision {len(right) / max(1, len(said)):.3f} over {len(said)} findings, those on healthy "
+            f"networks included ({len(strict) / max(1, len(said)):.3f} if nothing but the fault's own name counts)."
         )
     for sure in ("clear", "likely"):
         of = [one for one in said if one[2] == sure]

@@ -1,4 +1,4 @@
-"""Places on the error surface where training stands still: plateaus, saddles, poor minima; runs that ended too early."""
+"""Places where training stands still, plateaus, saddles and poor minima, and runs that ended too early."""
 
 import numpy as np
 from fault_problems import LEAST, Patient, Problem, harms, mean_loss, problem, run, some_method, start
