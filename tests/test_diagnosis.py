@@ -172,7 +172,7 @@ def test_the_curvature_along_a_step():
     far = 1000.0 * np.array([0.0, 0.5, 1.0])
     values = [made.objective.value(made.w + t * step) for t in far]
     bend, slope, _ = np.polyfit(far, values, 2)
-    best = measured("rate_small", "minimum along the step").value
+    best = measured("rate_small", "minimum along").value
     assert best == pytest.approx(-slope / (2 * bend), rel=0.3)  # the surface is no parabola that far
     assert measured("rate_small", "learning rate").value == made.method.learning_rate
 

@@ -37,6 +37,7 @@ FASTER = 4.0
 UNFINISHED, TAKEN = 0.3, 0.55
 """Share of the loss that as many steps again would take away, or some passes of conjugate gradients."""
 MOST_STEPS = 200
+ALONG = "minimum along the next step by the curvature there, in steps"
 
 
 class Along(NamedTuple):
@@ -74,6 +75,9 @@ def rate_large(case: Case) -> Finding | None:
     share = uphill(case.losses)
     if share >= UPHILL:
         evidence = [Measurement("share of steps that went uphill", share, UPHILL), *evidence]
+    step = along(case)
+    if step is not None and all(one.what != ALONG for one in evidence):
+        evidence.append(Measurement(ALONG, step.best))
     return Finding(
         "rate_large", "The steps are too long: they lead across the valley and up the other side.", (),
         (Measurement("learning rate", rate), *evidence),
@@ -99,7 +103,7 @@ def _from_here(case: Case) -> tuple[list[Measurement], float]:
         left = reached / case.value
         evidence.append(Measurement(f"loss with {factor:g} of the rate / the loss here", left, BETTER, above=False))
     if overshoots and step is not None:
-        evidence.append(Measurement("minimum along the step, in steps", step.best, 0.5, above=False))
+        evidence.append(Measurement(ALONG, step.best, 0.5, above=False))
     return evidence, factor
 
 
@@ -141,7 +145,7 @@ def rate_small(case: Case) -> Finding | None:
         return None
     evidence = (
         Measurement("learning rate", rate),
-        Measurement("minimum along the step, in steps", step.best, TOO_SHORT),
+        Measurement(ALONG, step.best, TOO_SHORT),
         Measurement(f"share of the loss that {RACE:g} passes at {factor:g} times the rate take", gain, GAINS),
         Measurement(f"share that {RACE:g} passes take as it is", max(here, 0.0) / case.value),
     )
