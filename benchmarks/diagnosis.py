@@ -66,7 +66,7 @@ def report(seen: list[Seen], seeds: str) -> str:
     hits = [one for one in sick if faults.KINDS[one.fault].name in one.kinds]
     right = [(one, name, sure) for one, name, sure in said if is_right(one, name)]
     strict = [one for one, name, _ in said if one.fault != "healthy" and name == faults.KINDS[one.fault].name]
-    lines = [f"## Diagnosis of seeded faults ", "", f"{seeds}.", "", by_fault(sick), ""]
+    lines = ["## Diagnosis of seeded faults", "", f"{seeds}.", "", by_fault(sick), ""]
     if sick:
         lines.append(
             f"Recall {len(hits) / len(sick):.3f} over {len(sick)} networks with {len({one.fault for one in sick})} "
@@ -160,12 +160,8 @@ def main() -> None:
             wanted = () if one.fault == "healthy" else (faults.KINDS[one.fault].name,)
             if one.made and set(one.kinds) != set(wanted):
                 print("-" * 100, one.text, sep="\n")
-    print(
-        report(
-            seen,
-            f"Seeds from {first:,}{', on which thresholds were chosen' if first != REPORT else ', on which no threshold was chosen'}",
-        )
-    )
+    chosen = "no threshold was" if first == REPORT else "thresholds were"
+    print(report(seen, f"Seeds from {first:,}, on which {chosen} chosen"))
 
 
 if __name__ == "__main__":
