@@ -121,7 +121,7 @@ class Health:
 def layer_grid(health: Health, title: str = "") -> Grid:
     """Return the sizes and shares of the layers as a table."""
     about = f"{health.wrong:.0%} of {health.rows:,} rows wrong; loss {number(health.loss)}, of a constant "
-    header = ("layer", "activation", "rms weight", "gradient", "update", "small f′", "on wrong rows", "dead")
+    header = ("layer", "activation", "rms weight", "gradient", "update", "small f′", "on wrong", "dead")
     rows = [
         (
             one.name, one.activation, *map(number, (one.weight, one.gradient, one.update)),

@@ -49,7 +49,7 @@ def input_scale(case: Case) -> Finding | None:
     least = Measurement("half the range", float(half[narrow].min()), NARROW, above=False) if narrow.any() else None
     evidence = tuple(number for number in (widest, least) if number is not None)
     return Finding(
-        "input_scale", f"{len(found)} of {case.network.n_in} inputs are of another scale than weights are made for.",
+        "input_scale", f"{_count(found, case)} of another scale than weights are made for.",
         columns(case, found), evidence, "Scale the inputs to mean 0 and standard deviation 1 and start again; "
         "`deltarule.fit` does.",
     )  # fmt: skip
@@ -64,7 +64,7 @@ def input_offset(case: Case) -> Finding | None:
     if not len(found):
         return None
     return Finding(
-        "input_offset", f"{len(found)} of {case.network.n_in} inputs lie far from 0 beside their spread.",
+        "input_offset", f"{_count(found, case)} far from 0 beside the spread.",
         columns(case, found), (Measurement("|mean| / standard deviation", float(away[found].max()), OFFSET),),
         "Subtract the mean of each input and start again; `deltarule.fit` does.",
     )  # fmt: skip
@@ -194,6 +194,10 @@ def _groups(case: Case) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     keys = np.round((X - X.min(axis=0)) / np.where(spread > 0, spread, 1.0) / NEAR)
     _, group, count = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
     return np.asarray(group).reshape(-1), count
+
+
+def _count(found: NDArray[np.intp], case: Case) -> str:
+    return f"{len(found)} of {case.network.n_in} inputs {'is' if len(found) == 1 else 'are'}"
 
 
 def columns(case: Case, found: NDArray[np.intp]) -> tuple[str, ...]:

@@ -38,6 +38,8 @@ ODDS = 0.25
 """Share of fresh starts that must end so low."""
 FREED = 0.7
 """Share of the loss on rows held out that a smaller penalty leaves at most."""
+FREED_SILENT, NOTHING_LEARNT = 0.95, 0.9
+"""The same where the outputs are constant and a fresh start ends at this share of the baseline too."""
 BARELY = 0.3
 """Share of the baseline from which a penalty may be to blame."""
 PARTS = 5
@@ -119,7 +121,8 @@ def _gauss_newton_out(case: Case) -> float:
 
 def stationary(case: Case) -> Finding | None:
     """Find a place where the gradient vanishes, and that fresh starts leave far above them."""
-    return None if case.promise > STATIONARY or is_bent(case) else poor_minimum(case)
+    is_flat = case.spectrum.largest <= FLAT * abs(case.value)
+    return None if case.promise > STATIONARY or is_bent(case) or is_flat else poor_minimum(case)
 
 
 def poor_minimum(case: Case) -> Finding | None:
@@ -152,14 +155,16 @@ def penalty(case: Case) -> Finding | None:
         return None
     there, share = case.held_out[1.0], case.best_penalty
     ratio = case.held_out[share] / there if there > 0 else 1.0
-    if not ratio <= FREED:
+    is_silent = case.heard <= DEAF and fresh >= NOTHING_LEARNT
+    limit = FREED_SILENT if is_silent else FREED
+    if not ratio <= limit:
         return None
     return Finding(
         "penalty", "The penalty holds the weights so near to 0 that the network cannot learn.", (),
         (
             Measurement("l2", case.objective.l2),
             Measurement("objective of the best fresh start / the baseline", fresh, BARELY),
-            Measurement(f"loss on rows held out with l2 = {share * case.objective.l2:g} / with l2", ratio, FREED,
+            Measurement(f"loss on rows held out with l2 = {share * case.objective.l2:g} / with l2", ratio, limit,
                         above=False),
             Measurement("penalty / objective", case.objective.penalty(case.w) / case.value),
         ),

@@ -34,7 +34,7 @@ class Changed:
     """A clone with an advice taken: what is trained, from where, how, and how its weights are read by the first one.
 
     `back` turns the weights into ones of the objective that was given, where the clone has another; None where the
-    clone itself says what it loses.
+    clone itself says what it loses. `fresh` says whether it begins with fresh weights.
     """
 
     words: str
@@ -42,11 +42,7 @@ class Changed:
     w: Floats
     method: Method | None
     back: Callable[[Floats], Floats] | None = None
-
-    @property
-    def fresh(self) -> bool:
-        """Whether it begins with fresh weights."""
-        return "fresh" in self.words
+    fresh: bool = True
 
 
 def trial(case: Case, finding: Finding) -> Trial | None:
@@ -177,7 +173,7 @@ def _revived(case: Case, finding: Finding) -> Changed:
         if neuron.dead:
             (W, b), (V, c) = (list(case.network.layers(part))[neuron.layer] for part in (w, fresh))
             W[neuron.neuron], b[neuron.neuron] = V[neuron.neuron], c[neuron.neuron]
-    return Changed("weights of the dead neurons drawn anew", case.objective, w, case.method)
+    return Changed("weights of the dead neurons drawn anew", case.objective, w, case.method, fresh=False)
 
 
 def _unsaturated(case: Case, finding: Finding) -> Changed:
@@ -187,7 +183,7 @@ def _unsaturated(case: Case, finding: Finding) -> Changed:
     T = case.taken.T
     if is_output and loss is not None and T.min() >= 0 and T.max() <= 1 and not output.couples:
         clone = _cloned(case, loss=losses.get(loss))
-        return Changed(f"trained on {loss}, from here", clone, case.w, case.method, lambda w: w)
+        return Changed(f"trained on {loss}, from here", clone, case.w, case.method, lambda w: w, fresh=False)
     return _fresh_weights(case, finding)
 
 
@@ -207,7 +203,7 @@ def _shorter(case: Case, finding: Finding) -> Changed:
 def _longer(case: Case, finding: Finding) -> Changed:
     rates = [with_rate(case.method, factor) for factor in steps.LONGER]
     method = min(rates, key=lambda rate: case.trained(rate, PASSES / 2))
-    return Changed(f"learning rate {rate_of(method):.4g}", case.objective, case.w, method)
+    return Changed(f"learning rate {rate_of(method):.4g}", case.objective, case.w, method, fresh=False)
 
 
 def _freed(case: Case, finding: Finding) -> Changed:
@@ -216,7 +212,9 @@ def _freed(case: Case, finding: Finding) -> Changed:
 
 
 def _out(case: Case, finding: Finding) -> Changed:
-    return Changed("a walk along the way out, then conjugate gradients", case.objective, case.way_out.w, None)
+    return Changed(
+        "a walk along the way out, then conjugate gradients", case.objective, case.way_out.w, None, fresh=False
+    )
 
 
 def _restarted(case: Case, finding: Finding) -> Changed:
@@ -224,7 +222,7 @@ def _restarted(case: Case, finding: Finding) -> Changed:
 
 
 def _faster(case: Case, finding: Finding) -> Changed:
-    return Changed("conjugate gradients from here", case.objective, case.w, None)
+    return Changed("conjugate gradients from here", case.objective, case.w, None, fresh=False)
 
 
 def _tamed(case: Case, finding: Finding) -> Changed:

@@ -22,7 +22,9 @@ SHORTER, LONGER = (0.1, 0.01), (10.0, 100.0, 1000.0, 10_000.0)
 UPHILL = 0.25
 """Share of the steps of a run that went uphill by more than `RISE`."""
 RISE = 0.02
-BETTER = 0.95
+FRESH, FRESH_FAILS = 2, 0.5
+"""Fresh starts whose mean loss is compared, and the share of it that shorter steps leave at most."""
+BETTER = 0.9
 """Share of the loss that a shorter step must leave at most, where the run went uphill."""
 FAILS = 0.8
 """Share of the loss that a shorter step must leave at most, where the given one leaves more."""
@@ -35,6 +37,7 @@ FASTER = 4.0
 UNFINISHED, TAKEN = 0.3, 0.55
 """Share of the loss that as many steps again would take away, or some passes of conjugate gradients."""
 MOST_STEPS = 200
+ALONG = "minimum along the next step by the curvature there, in steps"
 
 
 class Along(NamedTuple):
@@ -62,30 +65,63 @@ def along(case: Case) -> Along | None:
 def rate_large(case: Case) -> Finding | None:
     """Find steps that overshoot: the run went uphill again and again, or a shorter step gets on where this does not."""
     rate = rate_of(case.method)
-    if case.method is None or not isfinite(rate) or with_rate(case.method, 1.0) is None:
+    if not isfinite(rate) or with_rate(case.method, 1.0) is None:
+        return None
+    evidence, factor = _from_here(case)
+    if not evidence:
+        evidence, factor = _from_fresh_weights(case)
+    if not evidence:
         return None
     share = uphill(case.losses)
+    if share >= UPHILL:
+        evidence = [Measurement("share of steps that went uphill", share, UPHILL), *evidence]
+    step = along(case)
+    if step is not None and all(one.what != ALONG for one in evidence):
+        evidence.append(Measurement(ALONG, step.best))
+    return Finding(
+        "rate_large", "The steps are too long: they lead across the valley and up the other side.", (),
+        (Measurement("learning rate", rate), *evidence),
+        f"Start again with a learning rate of {factor * rate:.3g}, or use a method with a line search.",
+    )  # fmt: skip
+
+
+def _from_here(case: Case) -> tuple[list[Measurement], float]:
+    """Return what speaks for shorter steps from where training stands, and by how much shorter."""
     step = along(case)
     here, shorter = case.trained(case.method, RACE), [_raced(case, factor) for factor in SHORTER]
-    reached = min(shorter)
+    reached, factor = min(shorter), SHORTER[int(np.argmin(shorter))]
     gains = reached < FAILS * min(here, case.value)
     overshoots = step is not None and 0 < step.best < 0.5
-    climbs = share >= UPHILL and reached < BETTER * case.value
+    climbs = uphill(case.losses) >= UPHILL and reached < BETTER * case.value
     if not (climbs or (gains and (overshoots or not here < case.value))):
-        return None
-    factor = SHORTER[int(np.argmin(shorter))]
-    evidence = [Measurement("learning rate", rate)]
-    if climbs:
-        evidence.append(Measurement("share of steps that went uphill", share, UPHILL))
+        return [], factor
+    evidence = []
     if gains:
         left = reached / min(here, case.value)
         evidence.append(Measurement(f"loss with {factor:g} of the rate / without", left, FAILS, above=False))
+    elif climbs:
+        left = reached / case.value
+        evidence.append(Measurement(f"loss with {factor:g} of the rate / the loss here", left, BETTER, above=False))
     if overshoots and step is not None:
-        evidence.append(Measurement("minimum along the step, in steps", step.best, 0.5, above=False))
-    return Finding(
-        "rate_large", "The steps are too long: they lead across the valley and up the other side.", (),
-        tuple(evidence), f"Start again with a learning rate of {factor * rate:g}, or use a method with a line search.",
-    )  # fmt: skip
+        evidence.append(Measurement(ALONG, step.best, 0.5, above=False))
+    return evidence, factor
+
+
+def _from_fresh_weights(case: Case) -> tuple[list[Measurement], float]:
+    """Return what speaks for shorter steps from fresh weights: where these have led, none may lead away from."""
+    ends = {}
+    for factor in (1.0, *SHORTER):
+        method = with_rate(case.method, factor)
+        ends[factor] = float(np.mean([
+            case.trained(method, PASSES, case.network.initial_weights(seed, input_ranges=case.ranges))
+            for seed in range(FRESH)
+        ]))  # fmt: skip
+    factor = min(SHORTER, key=lambda one: ends[one])
+    left = ends[factor] / ends[1.0] if ends[1.0] > 0 else 1.0
+    if not left <= FRESH_FAILS:
+        return [], factor
+    what = f"from fresh weights, loss with {factor:g} of the rate / without"
+    return [Measurement(what, left, FRESH_FAILS, above=False)], factor
 
 
 def uphill(losses: Floats) -> float:
@@ -109,7 +145,7 @@ def rate_small(case: Case) -> Finding | None:
         return None
     evidence = (
         Measurement("learning rate", rate),
-        Measurement("minimum along the step, in steps", step.best, TOO_SHORT),
+        Measurement(ALONG, step.best, TOO_SHORT),
         Measurement(f"share of the loss that {RACE:g} passes at {factor:g} times the rate take", gain, GAINS),
         Measurement(f"share that {RACE:g} passes take as it is", max(here, 0.0) / case.value),
     )

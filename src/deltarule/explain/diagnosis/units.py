@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from deltarule.activations import ACTIVATIONS
 from deltarule.explain import health
 from deltarule.explain.diagnosis import ground
 from deltarule.explain.diagnosis.case import Case
@@ -13,12 +14,14 @@ TWINS = 0.2
 """Share of a layer's neurons that are the twin of another."""
 DEAD = 0.35
 """Share of a layer's neurons whose slope is 0 on every row."""
-BLOCKED = 0.85
+BLOCKED = 0.94
 """Share of (neuron, wrong row) pairs of a hidden layer whose slope is small."""
 BLOCKED_OUTPUTS = 0.3
 """The same of outputs, of which each has errors of its own to correct."""
 ENOUGH_WRONG = 0.05
 """Share of rows that are wrong before their slopes matter."""
+CAN_DIE = ("relu", "hard_tanh")
+"""Activations of the package with a slope of exactly 0; that of others is 0 by rounding only, which is saturation."""
 HALF_FLAT = ("relu", "leaky_relu", "selu", "elu")
 """Activations that are flat on half of the rows when all is well."""
 STANDS = 0.97
@@ -48,7 +51,10 @@ def symmetric_units(case: Case) -> Finding | None:
 
 def dead_units(case: Case) -> Finding | None:
     """Find layers of which much is dead."""
-    shares = [layer.dead / width for layer, width in zip(case.health.layers, case.network.sizes[1:], strict=True)]
+    shares = [
+        layer.dead / width if layer.activation in CAN_DIE or layer.activation not in ACTIVATIONS else 0.0
+        for layer, width in zip(case.health.layers, case.network.sizes[1:], strict=True)
+    ]
     worst = int(np.argmax(shares))
     if shares[worst] < DEAD:
         return None
