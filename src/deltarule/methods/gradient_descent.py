@@ -58,6 +58,7 @@ class GradientDescent:
     max_increase: float = 1.04
 
     name = "gradient_descent"
+    version = 1
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:

@@ -108,6 +108,7 @@ class LevenbergMarquardt:
     projection: bool = True
 
     name = "levenberg_marquardt"
+    version = 1
     needs = ("value", "gauss_newton")
 
     def __post_init__(self) -> None:

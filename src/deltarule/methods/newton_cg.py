@@ -80,6 +80,7 @@ class NewtonCG:
     max_products: int = 250
 
     name = "newton_cg"
+    version = 1
     needs = ("value_grad", "gauss_newton_product")
 
     def __post_init__(self) -> None:

@@ -69,6 +69,7 @@ class Online:
     schedule: Schedule = field(init=False, repr=False)
 
     name = "online"
+    version = 1
     needs = ("value", "epoch")
 
     def __post_init__(self) -> None:

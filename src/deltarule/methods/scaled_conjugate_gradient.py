@@ -84,6 +84,7 @@ class ScaledConjugateGradient:
     projection: bool = False
 
     name = "scaled_conjugate_gradient"
+    version = 1
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:
