@@ -8,7 +8,7 @@ weights. No run stops at the goal: all of them have the same passes or seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import inf, isfinite
+from math import inf
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from deltarule.history import Result
 from deltarule.losses import Loss
 from deltarule.methods import Method
 from deltarule.network import Network
+from deltarule.numeric import isfinite
 from deltarule.objective import Objective
 from deltarule.provenance import PARTS
 from deltarule.record import Record
@@ -207,7 +208,9 @@ def compare(
 
 def _limits(max_passes: float | None, max_seconds: float | None) -> Limits:
     for name, value in (("max_passes", max_passes), ("max_seconds", max_seconds)):
-        fine = value is None or (isinstance(value, Real) and not isinstance(value, bool) and 0 < value < inf)
+        fine = value is None or (
+            isinstance(value, Real) and not isinstance(value, bool) and isfinite(value) and value > 0
+        )
         if not fine:
             raise SettingError(f"{name} was {value!r}; it is what each run has at most, a number above 0.")
     return Limits(MAX_PASSES if max_passes is None and max_seconds is None else max_passes, max_seconds)

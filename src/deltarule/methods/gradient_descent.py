@@ -8,10 +8,10 @@ and the velocity forgotten; a step that lowers it multiplies η by `increase` (V
 """
 
 from dataclasses import dataclass, fields
-from math import isfinite
 from typing import Any, NamedTuple
 
 from deltarule.errors import SettingError
+from deltarule.numeric import isfinite
 from deltarule.special import Array
 
 SMALLEST_RATE = 1e-30
