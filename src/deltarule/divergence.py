@@ -30,16 +30,40 @@ OF_A_WEIGHT = {
 SMALLER = "a smaller learning rate or inputs of a common scale"
 
 
-def is_finite(state: Any) -> bool:
-    """Return whether a state's loss and arrays are finite: weights, gradient, memory, Gauss-Newton matrix.
+class Sums(NamedTuple):
+    """What is watched of a state: one number that is not finite if anything is not, and the gradient's square, or None.
 
-    One sum of squares for each array, which is finite unless a number in it is not or is too large to square. Of the
-    matrix the diagonal will do, since it is positive semidefinite: |h_ij| ≤ max(h_ii, h_jj). What a method derives from
-    these, such as the pairs of L-BFGS, makes weights that are not finite where it is not.
+    The gradient's square is what a record needs anyway, so that watching costs no more than a product w · w.
     """
-    if not isfinite(state.loss):
-        return False
-    return all(isfinite(float(A @ A)) or _all_finite(A) for _, A in _watched(state))
+
+    total: float
+    gradient: float | None
+
+
+def sums(state: Any) -> Sums:
+    """Return the sums of squares of a state's weights, gradient and a rule's memory, with its loss."""
+    w, grad, memory = state.w, getattr(state, "grad", None), getattr(state, "memory", None)
+    total = state.loss + float(w @ w)
+    square = None if grad is None else float(grad @ grad)
+    if square is not None:
+        total += square
+    if memory is not None and memory.shape[0]:
+        flat = memory.reshape(-1)
+        total += float(flat @ flat)
+    return Sums(total, square)
+
+
+def is_finite(state: Any, found: Sums | None = None) -> bool:
+    """Return whether a state's loss and arrays are finite: weights, gradient, a rule's memory, Gauss-Newton matrix.
+
+    A sum of squares is finite unless a number in it is not or is too large to square. The matrix is looked at where
+    the method is stuck, since nothing descends if it is not finite. What a method derives from these, such as the
+    pairs of L-BFGS, makes weights that are not finite where it is not.
+    """
+    total = (sums(state) if found is None else found).total
+    if isfinite(total) and not getattr(state, "stuck", ""):
+        return True
+    return isfinite(state.loss) and all(_all_finite(A) for _, A in _watched(state))
 
 
 def _watched(state: Any) -> Iterator[tuple[str, Array]]:
@@ -52,12 +76,12 @@ def _watched(state: Any) -> Iterator[tuple[str, Array]]:
     if memory is not None:
         for row in range(memory.shape[0]):
             yield "memory", memory[row]
-    if H is not None:
+    if H is not None:  # it is positive semidefinite: |h_ij| ≤ max(h_ii, h_jj)
         yield "curvature", H.diagonal()
 
 
 def _all_finite(A: Array) -> bool:
-    """Return whether every entry is finite: asked only where the sum of squares is not."""
+    """Return whether every entry is finite."""
     xp = array_namespace(A)
     return bool(xp.all(xp.isfinite(A)))
 

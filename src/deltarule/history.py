@@ -119,8 +119,8 @@ class History:
         """The method's last state, None before the start."""
         return None if self.standing is None else self.standing.state
 
-    def add(self, state: Any) -> Record:
-        """Take note of a state and return its record."""
+    def add(self, state: Any, square: float | None) -> Record:
+        """Take note of a state, whose gradient has this square if it has one, and return its record."""
         step = len(self.history)
         if self.details is None:
             self.details = details_of(state)
@@ -131,14 +131,13 @@ class History:
         if score < best_score or best_w is None:
             best_w, best_step = state.w, step
             best_score = inf if isnan(score) else score  # after a NaN everything is better
-        grad = getattr(state, "grad", None)
         record = Record(
             step=step,
             passes=self.counted.passes,
             seconds=perf_counter() - self.started,
             loss=float(state.loss),
             validation_loss=checked,
-            gradient_size=None if grad is None else float(grad @ grad) ** 0.5,
+            gradient_size=None if square is None else square**0.5,
             best_step=best_step,
             fails=step - best_step,
             penalty=0.0 if self.penalty is None else self.penalty(state.w),

@@ -173,11 +173,11 @@ class Ledger:
         new = history[self._n_rows : count]
         if new and not self._kinds:
             self._details = tuple(new[0].details)
-            self._kinds = [_kind(value) for value in _values(new[0], self._details)]
+            self._kinds = [_kind(column[0]) for column in _columns(new[:1], self._details)]
             self._words = [{} for _ in self._kinds]
         if new:
-            columns = zip(*(_values(record, self._details) for record in new), strict=True)
-            self._rows.append(np.column_stack([self._numbers(i, column) for i, column in enumerate(columns)]))
+            columns = enumerate(_columns(new, self._details))
+            self._rows.append(np.column_stack([self._numbers(i, column) for i, column in columns]))
             self._rows = [np.concatenate(self._rows)]
             self._n_rows = len(self._rows[0])
         columns_told = Columns(self._details, tuple(self._kinds), tuple(map(tuple, self._words)))
@@ -185,12 +185,14 @@ class Ledger:
 
     def _numbers(self, i: int, column: Sequence[Any]) -> NDArray[np.float64]:
         kind = self._kinds[i]
+        if kind == NONE:
+            return np.full(len(column), nan)
         if kind == WORD:
             words = self._words[i]
             return np.array([words.setdefault(str(value), len(words)) for value in column], dtype=float)
-        if kind == WHOLE and not all(isinstance(value, int) for value in column):
+        if kind == WHOLE and not {*map(type, column)} <= {int, bool}:
             self._kinds[i] = NUMBER  # a setting given as 1 that has become 1.5
-        return np.array([nan if value is None else value for value in column], dtype=float)
+        return np.array(column, dtype=float)
 
 
 def read_columns(value: object, where: str) -> Columns:
@@ -250,5 +252,7 @@ def _kind(value: Any) -> str:
     return WHOLE if isinstance(value, int) else NUMBER if isinstance(value, float) else WORD
 
 
-def _values(record: Record, details: tuple[str, ...]) -> list[Any]:
-    return [*(getattr(record, name) for name in PLAIN), *(record.details[name] for name in details)]
+def _columns(records: Sequence[Record], details: tuple[str, ...]) -> list[Sequence[Any]]:
+    """Return the values of some records by columns: those of all methods, then the method's own."""
+    *plain, own = zip(*records, strict=True)
+    return [*plain, *([told[name] for told in own] for name in details)]

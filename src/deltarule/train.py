@@ -14,7 +14,7 @@ from array_api_compat import array_namespace
 
 from deltarule import interrupts, methods, projection, sameness
 from deltarule.checkpoint import Checkpoint, Slot, opened
-from deltarule.divergence import is_finite, locate
+from deltarule.divergence import is_finite, locate, sums
 from deltarule.errors import SettingError
 from deltarule.history import History, Result
 from deltarule.methods import Method
@@ -247,11 +247,12 @@ def _run(
     for following in _steps(counted, w, method, state):
         last, stopped = run.last, False
         if following is not last:
-            if not is_finite(following):
+            watched = sums(following)
+            if not is_finite(following, watched):
                 what = _bad_start(following) if last is None else locate(counted.objective, method, last, following)
                 message = f"{what} It happened in step {len(run.history)}." if run.history else what
                 return run.end(following if last is None else last, Reason.NON_FINITE, message)
-            record = run.add(following)
+            record = run.add(following, watched.gradient)
             if tell is not None:
                 tell(counted.objective, method, last, following)
             stopped = sum(observer(record) is True for observer in observers) > 0  # each is told, whatever another says
