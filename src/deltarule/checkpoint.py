@@ -124,9 +124,9 @@ class Slot:
         return Standing(state, len(records), best_w, best_score, told["best_step"]), records
 
     def note(self, run: History) -> None:
-        """Take note of a step, and save if it is time."""
+        """Take note of the run under way, before its first step and after each, and save if it is time."""
         self.run = run
-        if perf_counter() >= self.keeper.due:
+        if run.standing is not None and perf_counter() >= self.keeper.due:
             self.keeper.save()
 
     def finish(self, result: Result) -> None:
@@ -204,6 +204,8 @@ class Keeper:
                 return  # another thread has saved meanwhile
             first = self.due == 0.0
             saved = self._saved()
+            if not saved.content["runs"] and not saved.content["finished"]:
+                return
             try:
                 runfile.write(self.folder, saved)
             except TrainingError as error:
@@ -271,8 +273,7 @@ def opened(asked: Checkpoint | str | Path, about: dict[str, Any]) -> Iterator[Ke
         try:
             yield keeper
         finally:
-            if keeper.due:
-                keeper.save(final=True)
+            keeper.save(final=True)
 
 
 def _check(saved: Saved) -> None:

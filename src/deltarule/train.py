@@ -244,6 +244,7 @@ def _run(
     counted = run.counted
     if slot is not None:
         state = _resume(run, w, method, slot)
+        slot.note(run)
     for following in _steps(counted, w, method, state):
         last, stopped = run.last, False
         if following is not last:
