@@ -30,8 +30,8 @@ def report_large(name: str, seeds: range, kept: Path | None) -> str:
     found = keep(kept, problem, race(problem, ways, seeds, float("inf")))
     n = max(len(by_seed) for by_seed in found.values())
     about = (
-        f"{problem.about} {n} seeds, seconds of one processor; the median, in brackets how many got there. Runs end after "
-        "30 s for the second-order methods here, 4 for the others here and torch's L-BFGS, 20 and 8 for "
+        f"{problem.about} {n} seeds, seconds of one processor; the median, in brackets how many got there. Runs end "
+        "after 30 s for the second-order methods here, 4 for the others here and torch's L-BFGS, 20 and 8 for "
         "torch-levenberg-marquardt, 15 for SciPy and 8 for scikit-learn."
     )
     return f"## {problem.title}\n\n{about}\n\n" + table(*seconds_table(problem, found))

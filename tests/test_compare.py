@@ -274,7 +274,7 @@ def test_ctrl_c_is_an_error_unless_it_is_to_be_kept():
 
     with pytest.raises(KeyboardInterrupt):
         dr.compare(waves(), "y", ["gd", "cg"], observe=interrupt, **QUICK)
-    race = dr.compare(waves(), "y", ["gd", "cg"], observe=interrupt, keep_on_interrupt=True, **QUICK)
+    race = dr.compare(waves(), "y", ["gd", "cg"], observe=interrupt, interrupt="keep", **QUICK)
     assert race.interrupted and race["gd"].ended == {"passes used up": 1}
 
 

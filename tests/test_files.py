@@ -1,62 +1,100 @@
 """Files are written wholly or not at all, whatever fails on the way."""
 
-import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from deltarule import disk
 from deltarule.errors import InputError, TrainingError
-from deltarule.files import check_writable, write_atomically
+from deltarule.files import check_writable, remove_parts, write_atomically
+from diskfaults import ERRORS, failing
 
 OLD, NEW = b"the old content", b"the new content, which is longer"
 
 
-def full(*_, **__):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+WRITING = ("create", "write", "flush", "close", "read", "rename", "remove", "flush_folder")
+"""What writing a file asks of the disk, in that order; what fails after the renaming does not lose the new file."""
 
 
-def half_written(self, mode="r", **_):
-    """A file on a disk that fills up in the middle of a write."""
-    file = open(self, mode)  # noqa: PTH123, SIM115
-
-    class Short:
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            file.close()
-
-        def write(self, data):
-            file.write(data[: len(data) // 2])
-            full()
-
-    return Short()
+def test_what_writing_asks_of_the_disk(tmp_path):
+    with failing() as disk:
+        write_atomically(tmp_path / "model", NEW)
+    assert tuple(disk.asked) == WRITING
 
 
-FAULTS = {
-    "open": (Path, "open", full),
-    "write": (Path, "open", half_written),
-    "fsync": (os, "fsync", full),
-    "read back": (Path, "read_bytes", full),
-    "read back otherwise": (Path, "read_bytes", lambda self: NEW[:-1]),
-    "replace": (Path, "replace", full),
-}
-
-
+@pytest.mark.promise("P3")
+@pytest.mark.parametrize("error", ERRORS, ids=["full disk", "I/O error"])
 @pytest.mark.parametrize("before", [OLD, None], ids=["over a file", "new file"])
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_keeps_what_was_there_and_leaves_nothing_behind(tmp_path, monkeypatch, fault, before):
-    path = tmp_path / "model"
+@pytest.mark.parametrize("n", range(1, len(WRITING) + 1), ids=WRITING)
+def test_whichever_operation_fails_there_is_a_whole_file(tmp_path, n, before, error):
+    path, written = tmp_path / "model", n > WRITING.index("rename") + 1
     if before is not None:
         path.write_bytes(before)
-    with monkeypatch.context() as patched:
-        patched.setattr(*FAULTS[fault])
-        with pytest.raises(TrainingError, match="what was there is unchanged"):
+    with failing(n, error):
+        if WRITING[n - 1] == "remove":  # nothing is left to remove by then
             write_atomically(path, NEW)
-    assert [entry.name for entry in tmp_path.iterdir()] == ([] if before is None else ["model"])
-    assert before is None or path.read_bytes() == before
+        else:
+            with pytest.raises(TrainingError, match=os.strerror(error)) as caught:
+                write_atomically(path, NEW)
+            assert ("what was there is unchanged" in str(caught.value)) is not written
+    kept = NEW if written else before
+    assert [entry.name for entry in tmp_path.iterdir()] == ([] if kept is None else ["model"])
+    assert kept is None or path.read_bytes() == kept
+
+
+@pytest.mark.promise("P3")
+def test_what_was_written_is_read_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "read", lambda path: NEW[:-1])
+    with pytest.raises(TrainingError, match="what was read back differs"):
+        write_atomically(tmp_path / "model", NEW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_takes_a_byte_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "write", lambda handle, data: os.write(handle, data[:1]))
+    write_atomically(tmp_path / "model", NEW)
+    assert (tmp_path / "model").read_bytes() == NEW
+
+
+@pytest.mark.promise("P3")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a limit on the size of files is a thing of POSIX")
+def test_a_file_that_grows_beyond_the_limit_of_the_system(tmp_path):
+    """As on a full disk: the system writes a part and refuses the rest."""
+    path = tmp_path / "model"
+    path.write_bytes(OLD)
+    script = (
+        "import resource, sys\nfrom deltarule.errors import TrainingError\n"
+        "from deltarule.files import write_atomically\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try: write_atomically(sys.argv[1], bytes(100_000))\nexcept TrainingError as error: print(error)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    assert "File too large; what was there is unchanged" in ended.stdout
+    assert path.read_bytes() == OLD and [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("number", disk.UNABLE)
+def test_a_folder_that_cannot_be_flushed_at_all_is_no_fault(tmp_path, monkeypatch, number):
+    really = os.open
+
+    def unable(path, flags, mode=0o777):
+        if Path(path) == tmp_path:
+            raise OSError(number, os.strerror(number))
+        return really(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", unable)
+    write_atomically(tmp_path / "model", NEW)
+
+
+def test_parts_that_a_killed_process_has_left_are_removed(tmp_path):
+    (tmp_path / ".deltarule-0123456789abcdef.part").write_bytes(NEW)
+    (tmp_path / "mine.part").write_bytes(OLD)
+    remove_parts(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.part"]
 
 
 def test_writing_makes_and_replaces(tmp_path):

@@ -147,7 +147,7 @@ def test_shares_that_nearly_sum_to_one_are_made_to():
         ([1.0], r"sample_weight has shape \(1,\); \(2,\) is needed"),
         ([1.0, -1.0], "sample_weight must hold no negative number"),
         ([0.0, 0.0], "at least one above 0"),
-        ([1.0, np.nan], r"sample_weight\[1, 0\] is nan"),
+        ([1.0, np.nan], r"sample_weight\[1\] is nan"),
     ],
 )
 def test_sample_weights_that_cannot_be_used(s, message):

@@ -262,7 +262,7 @@ def test_ctrl_c_keeps_the_runs_so_far(monkeypatch, restarts, ensemble, members):
     """Runs 0, 1 and 2 are done when it comes."""
     one_at_a_time(monkeypatch)
     hasten(monkeypatch, 3)
-    model = dr.fit(waves(), "y", restarts=restarts, ensemble=ensemble, keep_on_interrupt=True,
+    model = dr.fit(waves(), "y", restarts=restarts, ensemble=ensemble, interrupt="keep",
                    observe=Interrupting(3), **ENDLESS)  # fmt: skip
     runs = model.training.runs
     assert [run.reason for run in runs] == ["MAX_STEPS"] * 3 + ["INTERRUPTED"]
@@ -278,7 +278,7 @@ def test_ctrl_c_reaches_runs_that_are_side_by_side(monkeypatch, keep):
     """The signal arrives in the main thread, which only waits."""
     monkeypatch.setattr("deltarule.engines.native.n_threads", lambda: 2)
     hasten(monkeypatch, 1)
-    asked = {"restarts": 4, "keep_on_interrupt": keep, "observe": Interrupting(2)} | ENDLESS
+    asked = {"restarts": 4, "interrupt": "keep" if keep else "raise", "observe": Interrupting(2)} | ENDLESS
     if keep:
         training = dr.fit(waves(), "y", **asked).training
         assert [run.reason for run in training.runs] == ["MAX_STEPS", "INTERRUPTED", "INTERRUPTED"]

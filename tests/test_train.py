@@ -133,7 +133,7 @@ def test_an_interrupt_is_raised_or_keeps_the_result_so_far(sine, w):
 
     with pytest.raises(KeyboardInterrupt):
         train(sine, w, "cg", observe=interrupt)
-    result = train(sine, w, "cg", observe=interrupt, keep_on_interrupt=True)
+    result = train(sine, w, "cg", observe=interrupt, interrupt="keep")
     assert result.reason is Reason.INTERRUPTED and len(result.history) == 4
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltarule import activations, losses, methods, observers, stopping
 from deltarule.activations import Activation
+from deltarule.checkpoint import Checkpoint
 from deltarule.errors import DeltaruleError, InputError, ModelFileError, SettingError, TableError, TrainingError
 from deltarule.history import Result
 from deltarule.losses import Loss
@@ -28,14 +29,15 @@ if TYPE_CHECKING:
     from deltarule.estimators.stream_regressor import OnlineRegressor
     from deltarule.fitting import fit
     from deltarule.model import Model, load
+    from deltarule.resuming import resume
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Activation", "Comparison", "DeltaruleError", "InputError", "Loss", "MLPClassifier", "MLPRegressor", "Model",
-    "ModelFileError", "Network", "Objective", "OnlineClassifier", "OnlineRegressor", "Record", "Result", "SettingError",
-    "TableError", "TrainingError", "activations", "compare", "explain", "fit", "load", "losses", "methods", "observers",
-    "plots", "predict", "steps", "stopping", "train",
+    "Activation", "Checkpoint", "Comparison", "DeltaruleError", "InputError", "Loss", "MLPClassifier", "MLPRegressor",
+    "Model", "ModelFileError", "Network", "Objective", "OnlineClassifier", "OnlineRegressor", "Record", "Result",
+    "SettingError", "TableError", "TrainingError", "activations", "compare", "explain", "fit", "load", "losses",
+    "methods", "observers", "plots", "predict", "resume", "steps", "stopping", "train",
 ]  # fmt: skip
 
 _ON_FIRST_USE = {
@@ -48,6 +50,7 @@ _ON_FIRST_USE = {
     "OnlineRegressor": "estimators.stream_regressor",
     "Model": "model",
     "load": "model",
+    "resume": "resuming",
 }
 
 

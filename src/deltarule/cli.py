@@ -6,21 +6,16 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from deltarule import options
-from deltarule.errors import DeltaruleError, InputError, SettingError, unknown
+from deltarule.errors import DeltaruleError, InputError, unknown
 from deltarule.printing import plainly, write_exactly
 
-if TYPE_CHECKING:
-    from deltarule.model import Model
-
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
-PICTURES = (".png", ".svg", ".pdf")
 
 
 class Group(click.Group):
@@ -90,36 +85,33 @@ def demo(folder: str, seed: int, as_json: bool) -> None:
     help="Keep what `predict --std` needs; small networks for numbers do unless told not to.",
 )
 @click.option("--curve", metavar="FILE", help="Picture of the learning curve to write (.png, .svg, .pdf).")
+@click.option("--run", metavar="DIR", help="Folder that keeps the run, for `deltarule resume DIR`.")
+@options.every
 @options.of_tables
 @options.quiet
 @options.seed
 @options.as_json
-def train(table: str, output: str | None, curve: str | None, quiet: bool, as_json: bool, **given: Any) -> None:
+def train(
+    table: str, output: str | None, curve: str | None, run: str | None, every: float, quiet: bool, as_json: bool,
+    **given: Any,
+) -> None:  # fmt: skip
     """Train a network on a TABLE and save it.
 
     TABLE is a .csv, .tsv, .parquet or .jsonl file, or a database with --query. Rows are divided into training,
     validation and test rows; the report is on test rows, which the training has not seen.
     """
+    from deltarule.checkpoint import Checkpoint
+    from deltarule.commands.finishing import check_outputs, check_picture, finish
     from deltarule.fitting import fit
-    from deltarule.stopping import Reason
+    from deltarule.interrupts import sigterm_raises
     from deltarule.terminal import progress_bar
 
-    _check_outputs([output, curve], [table])
-    _check_picture("--curve", curve)
-    with progress_bar(quiet) as observe:
-        model = fit(table, observe=observe, keep_on_interrupt=True, **given)
-    if output is not None:
-        model.save(output)
-    if curve is not None:
-        from deltarule.plots import learning_curve
-
-        _draw(curve, lambda: learning_curve(model.history).figure)
-    _print_model(model, output, as_json)
-    if output is not None and not as_json:
-        click.echo(f"\nsaved to {output}; next: deltarule predict {output} TABLE")
-    if model.training.reason == Reason.INTERRUPTED.value:
-        click.echo("Interrupted: these are the best weights so far.", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+    check_outputs([output, curve], [table])
+    check_picture("--curve", curve)
+    checkpoint = None if run is None else Checkpoint(run, every, about={"output": output, "curve": curve})
+    with sigterm_raises() as terminator, progress_bar(quiet) as observe:
+        model = fit(table, observe=observe, interrupt="keep", checkpoint=checkpoint, **given)
+    finish(model, output, curve, as_json, terminator.status, run)
 
 
 @deltarule.command()
@@ -157,22 +149,24 @@ def compare(table: str, picture: str | None, quiet: bool, as_json: bool, **given
     Each run has the same passes over the training rows, or the same seconds, whatever its loss. The table has the
     losses at the end, and what it took to reach a common training loss, the goal.
     """
+    from deltarule.commands.finishing import check_outputs, check_picture, draw
     from deltarule.comparing import compare as race
+    from deltarule.interrupts import sigterm_raises
     from deltarule.terminal import progress_bar, shown_race
 
-    _check_outputs([picture], [table])
-    _check_picture("--picture", picture)
-    with progress_bar(quiet, shown_race) as observe:
-        found = race(table, observe=observe, keep_on_interrupt=True, **given)
+    check_outputs([picture], [table])
+    check_picture("--picture", picture)
+    with sigterm_raises() as terminator, progress_bar(quiet, shown_race) as observe:
+        found = race(table, observe=observe, interrupt="keep", **given)
     if picture is not None:
-        _draw(picture, lambda: found.plot()[0].figure)
+        draw(picture, lambda: found.plot()[0].figure)
     if as_json:
         _print_json(found.to_dict())
     else:
         click.echo(str(found))
     if found.interrupted:
         click.echo("Interrupted: this is what was raced so far.", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(terminator.status)
 
 
 @deltarule.command()
@@ -187,11 +181,12 @@ def predict(
     model: str, table: str, output: str | None, proba: bool, std: bool, query: str | None, as_json: bool
 ) -> None:
     """Predict the rows of TABLE with a MODEL file."""
+    from deltarule.commands.finishing import check_outputs
     from deltarule.files import write_atomically
     from deltarule.model import load
     from deltarule.predictions import columns, to_csv
 
-    _check_outputs([output], [model, table])
+    check_outputs([output], [model, table])
     found, notes = columns(load(model), table, query, proba, std)
     n_rows = len(next(iter(found.values())))
     _print_notes(notes)
@@ -256,17 +251,20 @@ def info(model: str | None, engine: bool, as_json: bool) -> None:
     if model is None:
         _print_engine(as_json)
         return
+    from deltarule.commands.finishing import print_model
     from deltarule.model import load
 
-    _print_model(load(model), model, as_json)
+    print_model(load(model), model, as_json)
 
 
 def _add_explanations() -> None:
     from deltarule.commands.check import check
     from deltarule.commands.diagnose import diagnose
     from deltarule.commands.explain import explain
+    from deltarule.commands.resume import resume
     from deltarule.commands.why import why
 
+    deltarule.add_command(resume)
     deltarule.add_command(explain)
     deltarule.add_command(why)
     deltarule.add_command(check)
@@ -309,67 +307,9 @@ def main() -> None:
         sys.exit(EXIT_FAILED)
 
 
-def _check_outputs(outputs: list[str | None], inputs: list[str]) -> None:
-    """Refuse, before any work, a file that cannot be written or that is also read or written otherwise."""
-    from deltarule.files import check_writable
-
-    taken = {os.path.realpath(path) for path in inputs}
-    for path in outputs:
-        if path is None:
-            continue
-        check_writable(path)
-        if os.path.realpath(path) in taken:
-            raise InputError(f"Cannot write {path!r}: it is another file of this command; give another name.")
-        taken.add(os.path.realpath(path))
-
-
-def _print_model(model: Model, path: str | None, as_json: bool) -> None:
-    """Print what a model is and how it came to be."""
-    from dataclasses import asdict
-
-    if as_json:
-        about = {
-            "model": path,
-            "task": model.task,
-            "targets": model.encoding.target_names,
-            "inputs": model.encoding.input_names,
-            "sizes": model.network.sizes,
-            "activations": [activation.name for activation in model.network.activations],
-            "loss": str(model.loss),
-            "members": len(model.members),
-            "error_bars": model.error_bars is not None,
-        }
-        _print_json({**about, **asdict(model.training), "odds": model.training.odds})
-        return
-    from deltarule.terminal import print_model, print_training
-
-    print_model(model)
-    click.echo()
-    print_training(model)
-
-
 def _print_notes(notes: list[str]) -> None:
     for note in notes:
         click.echo(f"note: {note}", err=True)
-
-
-def _check_picture(option: str, path: str | None) -> None:
-    if path is not None and Path(path).suffix.lower() not in PICTURES:
-        raise SettingError(f"{option} was {path!r}; give a name ending in {', '.join(PICTURES)}.")
-
-
-def _draw(path: str, figure: Callable[[], Any]) -> None:
-    """Write a matplotlib figure, of the kind that the name says."""
-    import io
-
-    import matplotlib
-
-    from deltarule.files import write_atomically
-
-    matplotlib.use("Agg")
-    picture = io.BytesIO()
-    figure().savefig(picture, dpi=150, format=Path(path).suffix[1:].lower())
-    write_atomically(path, picture.getvalue())
 
 
 def _print_engine(as_json: bool) -> None:

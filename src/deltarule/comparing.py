@@ -8,14 +8,14 @@ weights. No run stops at the goal: all of them have the same passes or seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import inf, isfinite
+from math import inf
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import fitting, plan, preparation
+from deltarule import fitting, interrupts, plan, preparation
 from deltarule.activations import Activation
 from deltarule.comparison import GOAL_GIVEN, GOAL_OF_RACE, UNFINISHED, Comparison, Curve, Run, summed_up
 from deltarule.entrants import Entrant, entrants_of
@@ -24,6 +24,7 @@ from deltarule.history import Result
 from deltarule.losses import Loss
 from deltarule.methods import Method
 from deltarule.network import Network
+from deltarule.numeric import isfinite
 from deltarule.objective import Objective
 from deltarule.provenance import PARTS
 from deltarule.record import Record
@@ -82,7 +83,7 @@ class Track(NamedTuple):
     input_ranges: Floats
     limits: Limits
     observe: Callable[[Lap], object] | None
-    keep_on_interrupt: bool
+    interrupt: str
 
 
 def compare(
@@ -108,7 +109,7 @@ def compare(
     max_seconds: float | None = None,
     goal: float | None = None,
     observe: Callable[[Lap], object] | None = None,
-    keep_on_interrupt: bool = False,
+    interrupt: str = "raise",
 ) -> Comparison:
     """Race methods on a table: the same split, encoding, network and initial weights, the same passes or seconds.
 
@@ -148,8 +149,8 @@ def compare(
         do not count.
     observe : callable, optional
         Told a `Lap` after each step; returning True ends the race.
-    keep_on_interrupt : bool
-        Whether Ctrl-C ends the race with what there is so far instead of raising KeyboardInterrupt.
+    interrupt : str
+        What Ctrl-C does: ``raise`` KeyboardInterrupt, or ``keep``: end the race with what there is so far.
 
     Returns
     -------
@@ -170,6 +171,7 @@ def compare(
     >>> race["cg"].loss.median < race["gd"].loss.median
     True
     """
+    keep = interrupts.keeps(interrupt)
     limits = _limits(max_passes, max_seconds)
     entrants = entrants_of(methods, settings, limits.epochs)
     if not isinstance(seeds, Integral) or isinstance(seeds, bool) or seeds < 1:
@@ -180,13 +182,13 @@ def compare(
         source, target, query=query, inputs=inputs, exclude=exclude, task=task, loss=loss, scaling=scaling,
         split_by=split_by, fractions=fractions, seed=seed,
     )  # fmt: skip
-    track = _track(prepared, hidden, activation, l2, limits, observe, keep_on_interrupt)
+    track = _track(prepared, hidden, activation, l2, limits, observe, interrupt)
     runs: dict[str, list[Run]] = {entrant.label: [] for entrant in entrants}
     try:
         for label, run in _race(track, entrants, seed, seeds):
             runs[label].append(run)
-    except KeyboardInterrupt:
-        if not keep_on_interrupt:
+    except interrupts.INTERRUPTS:
+        if not keep:
             raise
     raced = []
     for entrant in entrants:
@@ -206,7 +208,9 @@ def compare(
 
 def _limits(max_passes: float | None, max_seconds: float | None) -> Limits:
     for name, value in (("max_passes", max_passes), ("max_seconds", max_seconds)):
-        fine = value is None or (isinstance(value, Real) and not isinstance(value, bool) and 0 < value < inf)
+        fine = value is None or (
+            isinstance(value, Real) and not isinstance(value, bool) and isfinite(value) and value > 0
+        )
         if not fine:
             raise SettingError(f"{name} was {value!r}; it is what each run has at most, a number above 0.")
     return Limits(MAX_PASSES if max_passes is None and max_seconds is None else max_passes, max_seconds)
@@ -214,7 +218,7 @@ def _limits(max_passes: float | None, max_seconds: float | None) -> Limits:
 
 def _track(
     prepared: preparation.Prepared, hidden: Any, activation: Any, l2: float, limits: Limits,
-    observe: Callable[[Lap], object] | None, keep_on_interrupt: bool,
+    observe: Callable[[Lap], object] | None, interrupt: str,
 ) -> Track:  # fmt: skip
     encoded, loss = prepared.encoded, prepared.loss
     network = preparation.make_network(prepared, plan.widths(len(encoded.parts.train), hidden), activation)
@@ -226,7 +230,7 @@ def _track(
         np.column_stack([X.min(axis=0), X.max(axis=0)]),
         limits,
         observe,
-        keep_on_interrupt,
+        interrupt,
     )
 
 
@@ -261,7 +265,7 @@ def _run(track: Track, method: Method, w: Floats, seed: int, place: tuple[str, i
         with np.errstate(all="ignore"):  # train finds and names what becomes non-finite
             result = train(
                 track.training, w, method, track.limits.rules(), observe=tell,
-                keep_on_interrupt=track.keep_on_interrupt,
+                interrupt=track.interrupt,
             )  # fmt: skip
             return _ended(track, seed, result)
     except MemoryError:

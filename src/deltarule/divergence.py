@@ -4,7 +4,7 @@ A search that runs only after a step has ended with a non-finite loss: it costs 
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any, NamedTuple
@@ -21,19 +21,68 @@ from deltarule.vectors import dot
 
 PARTS = 16
 """Into how many parts the epoch is cut at each level of the search for a row."""
+OF_A_WEIGHT = {
+    "weight": "weight {}",
+    "gradient": "gradient at {}",
+    "memory": "rule's memory of the gradient at {}",
+    "curvature": "curvature at {}",
+}
+"""What a quantity of a weight is called."""
 SMALLER = "a smaller learning rate or inputs of a common scale"
 
 
-def is_finite(state: Any) -> bool:
-    """Return whether a state's loss, weights and, where it has one, gradient are finite."""
+class Sums(NamedTuple):
+    """What is watched of a state: one number that is not finite if anything is not, and the gradient's square, or None.
+
+    The gradient's square is what a record needs anyway, so that watching costs no more than a product w · w.
+    """
+
+    total: float
+    gradient: float | None
+
+
+def sums(state: Any) -> Sums:
+    """Return the sums of squares of a state's weights, gradient and a rule's memory, with its loss."""
+    w, grad, memory = state.w, getattr(state, "grad", None), getattr(state, "memory", None)
+    total = state.loss + dot(w, w)
+    square = None if grad is None else dot(grad, grad)
+    if square is not None:
+        total += square
+    if memory is not None and memory.shape[0]:
+        flat = memory.reshape(-1)
+        total += dot(flat, flat)
+    return Sums(total, square)
+
+
+def is_finite(state: Any, found: Sums | None = None) -> bool:
+    """Return whether a state's loss and arrays are finite: weights, gradient, a rule's memory, Gauss-Newton matrix.
+
+    A sum of squares is finite unless a number in it is not or is too large to square. The matrix is looked at where
+    the method is stuck, since nothing descends if it is not finite. What a method derives from these, such as the
+    pairs of L-BFGS, makes weights that are not finite where it is not.
+    """
+    total = (sums(state) if found is None else found).total
+    if isfinite(total) and not getattr(state, "stuck", ""):
+        return True
+    return isfinite(state.loss) and all(_all_finite(A) for _, A in _watched(state))
+
+
+def _watched(state: Any) -> Iterator[tuple[str, Array]]:
+    """Yield the arrays of a state that are watched, all of shape (p,), by the names of what they hold."""
+    yield "weight", state.w
     grad = getattr(state, "grad", None)
-    return isfinite(state.loss) and _all_finite(state.w) and (grad is None or _all_finite(grad))
+    if grad is not None:
+        yield "gradient", grad
+    memory, H = getattr(state, "memory", None), getattr(state, "H", None)
+    if memory is not None:
+        for row in range(memory.shape[0]):
+            yield "memory", memory[row]
+    if H is not None:  # it is positive semidefinite: |h_ij| ≤ max(h_ii, h_jj)
+        yield "curvature", H.diagonal()
 
 
 def _all_finite(A: Array) -> bool:
-    """Return whether every entry is finite, which a finite sum of squares tells sooner."""
-    if isfinite(dot(A, A)):
-        return True
+    """Return whether every entry is finite."""
     xp = array_namespace(A)
     return bool(xp.all(xp.isfinite(A)))
 
@@ -44,7 +93,8 @@ class Origin(NamedTuple):
     Parameters
     ----------
     quantity : str
-        ``loss``, ``weight``, ``gradient``, or of a neuron ``received`` or ``put out``.
+        ``loss``, ``weight``, ``gradient``, ``memory`` (of a rule such as Adam), ``curvature``, or of a neuron
+        ``received`` or ``put out``.
     place : str
         The weight or the neuron; empty for the loss.
     value : float
@@ -76,7 +126,7 @@ class Origin(NamedTuple):
             when += f" at row {self.row}"
         elif self.batch is not None:
             when += f" in the mini-batch that begins with row {self.batch}"
-        what = {"weight": f"weight {self.place}", "gradient": f"gradient at {self.place}"}.get(self.quantity, "loss")
+        what = OF_A_WEIGHT.get(self.quantity, "loss").format(self.place)
         return f"The {what} became {self.value:g}{when}"
 
 
@@ -110,7 +160,7 @@ def find(objective: Any, method: Method, before: Any, after: Any) -> Origin | No
     origin = (
         _bad_entry(objective, "weight", after.w)
         or _bad_neuron(objective, after.w, range(objective.n_rows))
-        or _bad_entry(objective, "gradient", getattr(after, "grad", after.w))
+        or _bad_part(objective, after)
         or Origin("loss", "", float(after.loss))
     )
     return origin._replace(before=before.w, after=after.w)
@@ -123,7 +173,7 @@ def _in_update(objective: Objective, method: Online, before: Any, after: Any) ->
     origin = _bad_neuron(objective, before.w, rows)
     if origin is None:
         loss = None if isfinite(value) else Origin("loss", "", float(value))
-        origin = loss or _bad_entry(objective, "weight", after.w) or Origin("loss", "", float(after.loss))
+        origin = loss or _bad_part(objective, after) or Origin("loss", "", float(after.loss))
         if len(rows) == 1:
             origin = origin._replace(row=rows[0])
         elif len(rows):
@@ -162,6 +212,12 @@ def _bad_entry(objective: Objective, quantity: str, values: Array) -> Origin | N
     """Return the first entry of a vector like w that is not finite."""
     i = _first_bad(values)
     return None if i is None else Origin(quantity, objective.network.weight_name(i), float(values[i]))
+
+
+def _bad_part(objective: Objective, state: Any) -> Origin | None:
+    """Return the first entry of what a state holds that is not finite."""
+    found = (_bad_entry(objective, quantity, values) for quantity, values in _watched(state))
+    return next((origin for origin in found if origin is not None), None)
 
 
 def _bad_neuron(objective: Objective, w: Array, rows: Sequence[int]) -> Origin | None:

@@ -5,9 +5,14 @@ the system does wholly or not at all.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from deltarule import disk
 from deltarule.errors import InputError, TrainingError
+
+PART, ENDING = ".deltarule-", ".part"
+"""How the names of files begin and end that are not complete yet."""
 
 
 def check_writable(path: str | Path) -> Path:
@@ -36,26 +41,53 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     InputError
         If the place cannot be written to.
     TrainingError
-        If writing failed, as on a full disk; what was there before is unchanged.
+        If writing failed, as on a full disk; the message says whether what was there before is unchanged.
     """
     given = check_writable(path)
     path = _behind_links(given)
     temporary = path.with_name(_part_name())
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if temporary.read_bytes() != data:
-            raise OSError("what was read back differs from what was written")
-        temporary.replace(path)
+        _write_new(temporary, data)
+        disk.rename(temporary, path)
     except OSError as error:
         raise TrainingError(
             f"Writing {str(given)!r} failed: {error.strerror or error}; what was there is unchanged."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+        _remove_quietly(temporary)
+    try:
+        disk.flush_folder(path.parent)
+    except OSError as error:
+        raise TrainingError(
+            f"{str(given)!r} is written, but the system cannot say that it would survive a loss of power: "
+            f"{error.strerror or error}."
+        ) from error
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed processes have left behind in a folder that nobody else writes to now."""
+    for part in folder.glob(f"{PART}*{ENDING}"):
+        _remove_quietly(part)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """Write a new file, wait until it is on the disk, and read it back."""
+    handle = disk.create(path)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[disk.write(handle, left) :]
+        disk.flush(handle)
+    finally:
+        disk.close(handle)
+    if disk.read(path) != data:
+        raise OSError("what was read back differs from what was written")
+
+
+def _remove_quietly(path: Path) -> None:
+    """Remove a file that does no harm if it stays."""
+    with suppress(OSError):
+        disk.remove(path)
 
 
 def _fault(path: Path) -> str:
@@ -80,7 +112,7 @@ def _behind_links(path: Path) -> Path:
 
 def _part_name() -> str:
     """Return a short name that nobody can foresee, so that nobody can put a link there."""
-    return f".deltarule-{os.urandom(8).hex()}.part"
+    return f"{PART}{os.urandom(8).hex()}{ENDING}"
 
 
 def _accepts_files(folder: Path) -> bool:
@@ -91,17 +123,3 @@ def _accepts_files(folder: Path) -> bool:
         return False
     probe.unlink(missing_ok=True)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush the new name to the disk, on systems that can; the file itself is safe already."""
-    if os.name != "posix":
-        return
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    except OSError:  # a folder that may be written but not read, or a file system without this
-        return

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass, replace
 from math import isfinite
 from numbers import Integral
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import errorbars, plan, selection
+from deltarule import errorbars, interrupts, plan, sameness, selection
 from deltarule.activations import Activation
+from deltarule.checkpoint import Checkpoint, Keeper, opened
 from deltarule.errors import SettingError, TableError
 from deltarule.losses import Loss
 from deltarule.methods import Method
@@ -31,6 +34,8 @@ Floats = NDArray[np.float64]
 
 PLAIN_LOSSES = ("squared_error", "binary_cross_entropy", "cross_entropy")
 """Losses for which the baseline, the training mean, is the best that can be known without inputs."""
+NOT_KEPT = ("observe", "interrupt", "checkpoint")
+"""Arguments that have nothing to do with what comes out."""
 MOST_RUNS = 10_000
 """Restarts times members at most: the report on them has to fit into the header of a model file."""
 
@@ -56,10 +61,11 @@ def fit(
     max_steps: int | None = None,
     max_seconds: float | None = None,
     observe: Callable[[Progress], object] | None = None,
-    keep_on_interrupt: bool = False,
+    interrupt: str = "raise",
     restarts: int = 1,
     ensemble: int = 1,
     error_bars: bool | None = None,
+    checkpoint: str | Path | Checkpoint | None = None,
 ) -> Model:
     """Train a network on a table.
 
@@ -105,8 +111,8 @@ def fit(
     observe : callable, optional
         Told the `Progress` after each step; returning True ends the run. Where runs are side by side, the threads that
         train call it, one at a time.
-    keep_on_interrupt : bool
-        Whether Ctrl-C ends training with the best model so far instead of raising KeyboardInterrupt.
+    interrupt : str
+        What Ctrl-C does: ``raise`` KeyboardInterrupt, or ``keep``: end training with the best model so far.
     restarts : int
         How many times the chosen network is trained, each time from a seed of its own; the best run is kept. See
         `deltarule.restarts` for what is the best, and ``model.training.odds`` for how often a run is a good one.
@@ -117,6 +123,10 @@ def fit(
         Whether the model can say how far observations lie around its predictions,
         ``model.predict(table, return_std=True)``. Unless given it can, if the target is a number, the loss
         squared_error, and the network small enough for a small file; see `deltarule.errorbars`.
+    checkpoint : str, Path or Checkpoint, optional
+        A folder of its own that keeps all runs, saved every 30 seconds, at the end and when they are interrupted, for
+        which SIGTERM is as good as Ctrl-C. The same call with ``Checkpoint(folder, resume=True)`` goes on with them and
+        gives the same model, to the bit, as if they had never been interrupted.
 
     Returns
     -------
@@ -140,6 +150,8 @@ def fit(
     >>> bool(model.training.scores["test"]["r2"] > 0.99)
     True
     """
+    given = {name: value for name, value in locals().items() if name not in NOT_KEPT}
+    keep = interrupts.keeps(interrupt)
     restarts, ensemble = _checked_count("restarts", restarts), _checked_count("ensemble", ensemble)
     if restarts * ensemble > MOST_RUNS:
         raise SettingError(
@@ -166,8 +178,14 @@ def fit(
     _check_validation(prepared, planned)
     errorbars.check_possible(error_bars, prepared.task, prepared.loss, largest)
     started = perf_counter()
-    setting = Setting(network, prepared.loss, planned, int(seed), observe, keep_on_interrupt, restarts, ensemble)
-    kept = _choose(setting, encoded, prepared.task, prepared.how)
+    runs = {"seed": int(seed), "restarts": restarts, "ensemble": ensemble}
+    table = {"X": encoded.X, "T": encoded.T, **{name: encoded.rows(name) for name in PARTS}}
+    about = sameness.of_fit(given, largest, prepared.loss, planned, runs, table) if checkpoint is not None else {}
+    with nullcontext() if checkpoint is None else _keeping(checkpoint, about) as keeper:
+        setting = Setting(
+            network, prepared.loss, planned, int(seed), observe, keep, restarts, ensemble, keeper
+        )  # fmt: skip
+        kept = _choose(setting, encoded, prepared.task, prepared.how)
     first, *others = kept.members
     found, notes = errorbars.of(error_bars, prepared.task, prepared.loss, kept.members)
     training = Training(
@@ -201,6 +219,13 @@ def _check_validation(prepared: Prepared, planned: Plan) -> None:
             f"The validation part has {n} row{'s' if n != 1 else ''} for {classes} classes, too few to say when to "
             "stop; give it more (fractions, split), or leave method and l2 on auto, which compares by cross-validation."
         )
+
+
+@contextmanager
+def _keeping(asked: str | Path | Checkpoint, about: dict[str, Any]) -> Iterator[Keeper]:
+    """Give the keeper of all runs, SIGTERM being as good as Ctrl-C meanwhile."""
+    with interrupts.sigterm_raises(), opened(asked, about) as keeper:
+        yield keeper
 
 
 def _choose(setting: Setting, encoded: Encoded, task: str, how: str) -> Kept:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isnan, sqrt
+from math import inf, isfinite, isnan, sqrt
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from deltarule.objective import Objective
 from deltarule.record import Record
 from deltarule.special import Array
 from deltarule.stopping import Reason
-from deltarule.vectors import dot
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,14 @@ class Result:
 
     @property
     def converged(self) -> bool:
-        """Whether the run ended at a goal, a flat place or the validation minimum, and no higher than it began."""
-        if not self.history or self.loss > self.history[0].loss:
+        """Whether the run ended at a goal, a flat place or the validation minimum, and no higher than it began.
+
+        Never with a loss that is not finite.
+        """
+        if not self.history or not isfinite(self.loss) or self.loss > self.history[0].loss:
+            return False
+        checked = self.history[self.step].validation_loss
+        if checked is not None and not isfinite(checked):
             return False
         return self.reason in (Reason.GOAL, Reason.MIN_GRAD, Reason.VALIDATION, Reason.STALLED)
 
@@ -70,55 +75,96 @@ class Result:
         return frame(self.history)
 
 
+class Standing(NamedTuple):
+    """Where a run stands after a step: with its records, all that it needs to go on.
+
+    Parameters
+    ----------
+    state : State
+        The method's.
+    records : int
+        How many records there are up to this one.
+    best_w : array of shape (p,)
+        The weights with the smallest validation loss so far (without validation rows, the smallest loss).
+    best_score : float
+        That loss.
+    best_step : int
+        The step they come from.
+    """
+
+    state: Any
+    records: int
+    best_w: Array
+    best_score: float
+    best_step: int
+
+
 class History:
-    """The history of a run and the best weights in it."""
+    """The history of a run and the best weights in it.
+
+    `standing` is replaced as a whole once a step is over, so that it is right whenever somebody interrupts; records
+    beyond those that it counts do not count.
+    """
 
     def __init__(self, counted: Any, validation: Objective | None) -> None:
         self.counted, self.validation = counted, validation
         self.penalty = getattr(counted, "penalty", None)
         self.details: list[str] | None = None
         self.history: list[Record] = []
-        self.last: Any = None
-        self.best_w: Array = None
-        self.best_score = inf
-        self.best_step = 0
+        self.standing: Standing | None = None
         self.started = perf_counter()
 
-    def add(self, state: Any) -> Record:
-        """Append the record of a method's state and return it; its weights are kept if they are the best so far."""
-        record = self._record(state)
-        self.last = state
-        self.history.append(record)
-        return record
+    @property
+    def last(self) -> Any:
+        """The method's last state, None before the start."""
+        return None if self.standing is None else self.standing.state
 
-    def _record(self, state: Any) -> Record:
+    def add(self, state: Any, square: float | None) -> Record:
+        """Take note of a state, whose gradient has this square if it has one, and return its record."""
         step = len(self.history)
         if self.details is None:
-            self.details = _details(state)
+            self.details = details_of(state)
         checked = None if self.validation is None else self.validation.value(state.w)
         score = state.loss if checked is None else checked
-        if score < self.best_score or self.best_w is None:
-            self.best_w, self.best_step = state.w, step
-            self.best_score = inf if isnan(score) else score  # after a NaN everything is better
-        grad = getattr(state, "grad", None)
-        size = None if grad is None else sqrt(dot(grad, grad))
+        before = self.standing
+        best_w, best_score, best_step = (None, inf, 0) if before is None else before[2:]
+        if score < best_score or best_w is None:
+            best_w, best_step = state.w, step
+            best_score = inf if isnan(score) else score  # after a NaN everything is better
+        size = None if square is None else sqrt(square)
         penalty = 0.0 if self.penalty is None else self.penalty(state.w)
         details = {name: getattr(state, name) for name in self.details}
-        return Record(  # by position: by name takes longer than all the rest here
-            step, self.counted.passes, perf_counter() - self.started, float(state.loss), checked, size, self.best_step,
-            step - self.best_step, penalty, details,
+        record = Record(  # by position: by name takes longer than all the rest here
+            step, self.counted.passes, perf_counter() - self.started, float(state.loss), checked, size, best_step,
+            step - best_step, penalty, details,
         )  # fmt: skip
+        self.history.append(record)
+        self.standing = Standing(state, step + 1, best_w, float(best_score), best_step)
+        return record
+
+    def go_on(self, standing: Standing, records: list[Record]) -> None:
+        """Go on from where another process, or an earlier call, left the run."""
+        self.details = details_of(standing.state)
+        self.history[:], self.standing = records, standing
+        self.started = perf_counter() - records[-1].seconds
+
+    def broken_off(self) -> Standing | None:
+        """Return where the run stands after it was interrupted, anywhere: its last whole step, if there was one."""
+        if self.standing is not None:
+            del self.history[self.standing.records :]
+        return self.standing
 
     def end(self, last: Any, reason: Reason, message: str = "") -> Result:
-        """Return the end of the run: the best weights where validation rows chose them, otherwise those of `last`."""
-        if self.validation is None or not self.history:
+        """Return the result of a run: at its best weights where validation rows say which, otherwise at the last."""
+        at = self.standing
+        if self.validation is None or at is None:
             w, loss, step = last.w, float(last.loss), max(0, len(self.history) - 1)
         else:
-            w, loss, step = self.best_w, self.history[self.best_step].loss, self.best_step
+            w, loss, step = at.best_w, self.history[at.best_step].loss, at.best_step
         return Result(w, loss, reason, message or reason.value, self.history, step, last)
 
 
-def _details(state: Any) -> list[str]:
+def details_of(state: Any) -> list[str]:
     """Return the fields of a method's state that a record shows: numbers and words of the method's own."""
     own = [name for name in getattr(state, "_fields", ()) if name not in ("w", "loss", "grad", "stuck")]
     return [name for name in own if isinstance(getattr(state, name), bool | int | float | str)]

@@ -12,11 +12,12 @@ so nothing is divided by a vanishing slope and no logarithm of 0 is taken. A fus
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import isfinite, log
+from math import log
 from typing import Any
 
 from deltarule.activations import ACTIVATIONS, Activation, softplus
 from deltarule.errors import SettingError, unknown
+from deltarule.numeric import isfinite
 from deltarule.special import Array
 
 Formula = Callable[[Any, Array, Array, Array, float], Array]

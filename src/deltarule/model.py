@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -64,6 +65,11 @@ class Model:
     def members(self) -> tuple[Floats, ...]:
         """The weights (p,) of each network of an ensemble, `w` first; `w` alone where there is one network."""
         return (self.w, *self.others)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all weights, 64 hexadecimal digits: the same for the same bits, SHA-256 of their bytes."""
+        return hashlib.sha256(b"".join(w.astype("<f8").tobytes() for w in self.members)).hexdigest()
 
     @property
     def task(self) -> str:

@@ -71,7 +71,7 @@ def to_bytes(model: Model) -> bytes:
         },
         "loss": str(model.loss),
         "encoding": model.encoding.to_dict(),
-        "training": asdict(model.training),
+        "training": asdict(model.training) | {"seconds": None},  # it would differ from run to run
     }
     tensors = {"w": np.stack(model.members)}
     if model.error_bars is not None:

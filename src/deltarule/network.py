@@ -234,8 +234,9 @@ def _nguyen_widrow(
     active = ACTIVE.get(activation, 2.0)
     centre, half = ranges.mean(axis=1), np.diff(ranges)[:, 0] / 2
     half = np.where(half > 0, half, 1.0)
-    W[:] = active * directions / half
-    b[:] = active * offsets - W @ centre
+    with np.errstate(over="ignore", invalid="ignore"):  # of inputs that hardly vary; the objective refuses such weights
+        W[:] = active * directions / half
+        b[:] = active * offsets - W @ centre
 
 
 def _output_ranges(activation: str, width: int) -> NDArray[np.float64]:

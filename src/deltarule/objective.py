@@ -7,7 +7,7 @@ Checks of arrays stand here, once, at the door.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from deltarule.engines import Engine, Rows, choose
 from deltarule.errors import InputError, SettingError
 from deltarule.losses import Loss
 from deltarule.network import Network
+from deltarule.numeric import isfinite
 from deltarule.special import Array
 from deltarule.update import Update
 
@@ -71,7 +72,7 @@ class Objective:
         self.network = network
         self.loss = losses.get(loss)
         self.loss.check_pair(network.activations[-1])
-        if not (isinstance(l2, int | float) and 0 <= l2 < float("inf")):
+        if not (isinstance(l2, int | float) and isfinite(l2) and l2 >= 0):
             raise SettingError(f"l2 was {l2!r}; it is a number from 0 up.")
         self.l2 = float(l2)
         self.rows = _checked_rows(network, self.loss, X, T, sample_weight)
@@ -240,7 +241,8 @@ def _checked_rows(network: Network, loss: Loss, X: Array, T: Array, s: Array | N
         T = _summing_to_one(xp, T)
     if s is None:
         return Rows(X, T)
-    s = xp.asarray(s, dtype=X.dtype)
+    with np.errstate(over="ignore"):
+        s = xp.asarray(_floating(s, "sample_weight"), dtype=X.dtype)
     if tuple(s.shape) != (X.shape[0],):
         raise InputError(f"sample_weight has shape {tuple(s.shape)}; {(X.shape[0],)} is needed.")
     _check_numbers(xp, s[:, None], "sample_weight")
@@ -257,6 +259,8 @@ def _floating(values: Any, name: str) -> Array:
     except TypeError:
         try:
             values, xp = np.asarray(values, dtype=float), np
+        except OverflowError:
+            raise InputError(f"{name} holds a number too large for float64; remove or rescale it.") from None
         except (TypeError, ValueError):
             raise InputError(f"{name} is a {type(values).__name__} that does not turn into numbers.") from None
     if values.dtype in (xp.float32, xp.float64):
@@ -286,7 +290,8 @@ def _check_numbers(xp: Any, A: Array, name: str) -> None:
         row, column = divmod(i, A.shape[1])
         value = float(A[row, column])
         what = "too large to square" if isfinite(value) else "not a finite number"
-        raise InputError(f"{name}[{row}, {column}] is {value:g}, {what}; remove or rescale it.")
+        place = f"{row}" if name == "sample_weight" else f"{row}, {column}"
+        raise InputError(f"{name}[{place}] is {value:g}, {what}; remove or rescale it.")
 
 
 def _check_targets(xp: Any, loss: Loss, T: Array) -> None:

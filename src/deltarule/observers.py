@@ -7,9 +7,9 @@ run with the reason `deltarule.stopping.Reason.CALLER`. `deltarule.train` takes 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import isfinite
 
 from deltarule.errors import SettingError
+from deltarule.numeric import isfinite
 from deltarule.record import Record
 
 Observer = Callable[[Record], object]

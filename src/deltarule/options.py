@@ -54,6 +54,15 @@ def shares(text: str) -> tuple[float, float, float]:
     return parts[0] / total, parts[1] / total, parts[2] / total
 
 
+def seconds(text: str) -> float:
+    """Return a time in seconds, given as 30, 30s, 5m or 1h."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    value = number(text[:-1] if text[-1:] in units else text) * units.get(text[-1:], 1.0)
+    if not 0 <= value < float("inf"):
+        raise SettingError(f"--every was {text!r}; give a time such as 30s, 5m or 1h.")
+    return value
+
+
 def number(text: str) -> float:
     """Return a number, or NaN, which is refused wherever a number is needed."""
     try:
@@ -113,6 +122,10 @@ seed = click.option(
 )
 query = click.option("--query", help="SQL to run where TABLE is a database file.")
 quiet = click.option("--quiet", is_flag=True, help="No progress bar.")
+every = click.option(
+    "--every", default="30s", show_default=True, metavar="TIME", callback=read_as(seconds),
+    help="Time from one checkpoint of the run to the next.",
+)  # fmt: skip
 max_seconds = click.option("--max-seconds", type=float, metavar="SECONDS", help="Seconds at most for each run.")
 
 TARGET = click.option(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from deltarule import methods
 from deltarule.errors import SettingError
 from deltarule.methods import Method, schedules
+from deltarule.numeric import isfinite
 from deltarule.stopping import MaxFail, MaxSeconds, MaxSteps, MinGrad, Stalled, StopRule
 
 WIDTHS = ((200, 8), (1_000, 16), (10_000, 32))
@@ -247,6 +248,6 @@ def _is_auto(l2: Any) -> bool:
 def _penalties(n_rows: int, l2: Any) -> tuple[float, ...]:
     if _is_auto(l2):
         return PENALTIES if n_rows <= BATCH_ROWS else (SINGLE_PENALTY,)
-    if isinstance(l2, Real) and not isinstance(l2, bool) and 0 <= float(l2) < float("inf"):
+    if isinstance(l2, Real) and not isinstance(l2, bool) and isfinite(l2) and float(l2) >= 0:
         return (float(l2),)
     raise SettingError(f"l2 was {l2!r}; it is 'auto' or a number from 0 up.")

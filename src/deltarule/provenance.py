@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deltarule import report
@@ -76,8 +76,8 @@ class Training:
         Seed of the split and of the first run.
     steps : int
         Steps of the run that was kept, up to its best weights; in an ensemble, of the first member's.
-    seconds : float
-        Time of all training.
+    seconds : float or None
+        Time of all training; None in a model from a file, so that the same training gives the same bytes.
     reason : str
         Why the run ended.
     scores : dict of str to dict
@@ -97,7 +97,7 @@ class Training:
     l2: float
     seed: int
     steps: int
-    seconds: float
+    seconds: float | None = field(compare=False)
     reason: str
     scores: dict[str, dict[str, Any]]
     baseline: dict[str, Any]
@@ -142,7 +142,7 @@ def read_training(value: object) -> Training:
         l2=finite(d["l2"], "training.l2"),
         seed=whole(d["seed"], "training.seed"),
         steps=whole(d["steps"], "training.steps"),
-        seconds=finite(d["seconds"], "training.seconds"),
+        seconds=None if d["seconds"] is None else finite(d["seconds"], "training.seconds"),
         reason=text(d["reason"], "training.reason"),
         scores={part: _scores(found, f"training.scores.{part}") for part, found in scores.items()},
         baseline=_scores(d["baseline"], "training.baseline"),

@@ -99,12 +99,15 @@ Scores = Regression | Classification | MultiLabel
 
 def score_regression(observed: Floats, predicted: Floats, targets: Sequence[str] = ()) -> Regression:
     """Score predictions (n, k) against observations (n, k), of k named targets each by itself too."""
+    # A power of two takes the largest number of a target near 1, so that squares neither overflow nor vanish.
+    exponent = np.frexp(np.maximum(np.abs(observed), np.abs(predicted)).max(axis=0))[1]
+    observed, predicted = np.ldexp(observed, -exponent), np.ldexp(predicted, -exponent)
     error = predicted - observed
     square = np.mean(error**2, axis=0)
     variance = np.var(observed, axis=0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         r2 = np.where(variance > 0, 1 - square / variance, np.nan)
-    rmse, mae = np.sqrt(square), np.mean(np.abs(error), axis=0)
+        rmse, mae = (np.ldexp(score, exponent) for score in (np.sqrt(square), np.mean(np.abs(error), axis=0)))
     each = [
         {"target": name, "r2": _plain(r2[j]), "rmse": _plain(rmse[j]), "mae": _plain(mae[j])}
         for j, name in enumerate(targets if len(targets) > 1 else ())

@@ -6,19 +6,18 @@ sums over rows do not depend on threads, so each run has the same bits as if it 
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from math import inf, isfinite
-from threading import Lock, current_thread, main_thread
-from types import FrameType
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule import interrupts
+from deltarule.checkpoint import CUT_OFF, Keeper
 from deltarule.engines import native
 from deltarule.history import Result
 from deltarule.losses import Loss
@@ -33,9 +32,7 @@ from deltarule.train import train
 Floats = NDArray[np.float64]
 Part = tuple[Floats, Floats]
 """Inputs X (n, n_in) and targets T (n, n_out) of some rows."""
-
-CUT_OFF = (Reason.INTERRUPTED, Reason.CALLER)
-"""Why a run ended that somebody outside ended."""
+__all__ = ["CUT_OFF", "Part", "Progress", "Run", "Runs", "Setting"]
 
 
 class Progress(NamedTuple):
@@ -55,9 +52,10 @@ class Setting(NamedTuple):
     plan: Plan
     seed: int
     observe: Callable[[Progress], object] | None
-    keep_on_interrupt: bool
+    keep: bool
     restarts: int = 1
     ensemble: int = 1
+    keeper: Keeper | None = None
 
     @property
     def seeds(self) -> range:
@@ -122,6 +120,9 @@ class Runs:
         setting, (X, T) = self.setting, training
         seed = setting.seed if seed is None else seed
         network = setting.network(candidate.hidden)
+        slot = None if setting.keeper is None else setting.keeper.slot(number)
+        if slot is not None and (result := slot.result()) is not None:
+            return Run(candidate, network, result, seed, training)
         ranges = np.column_stack([X.min(axis=0), X.max(axis=0)])
         start = network.initial_weights(seed, input_ranges=ranges)
         objective = Objective(network, setting.loss, X, T, l2=candidate.l2)
@@ -130,8 +131,10 @@ class Runs:
         with np.errstate(all="ignore"):  # train finds and names what becomes non-finite
             result = train(
                 objective, start, method, setting.plan.stop, held_out, lambda record: self._tell(record, number),
-                keep_on_interrupt=setting.keep_on_interrupt,
+                interrupt="keep" if setting.keep else "raise", checkpoint=slot,
             )  # fmt: skip
+        if slot is not None:
+            slot.finish(result)
         if result.reason is Reason.INTERRUPTED:
             self.interrupted = self.ended = True
         elif self.interrupted and result.reason is Reason.CALLER:
@@ -161,33 +164,22 @@ class Runs:
         # Each run has its engine's context, which for BLAS is one for the whole process: the outermost one restores it.
         working = Objective(self.setting.network(candidate.hidden), self.setting.loss, *training).working()
         pool = ThreadPoolExecutor(min(len(seeds), native.n_threads()), "deltarule run")
-        with working, self._ended_by_ctrl_c(), pool:
+        with working, interrupts.answered(self._end) as answer, pool:
             futures = [pool.submit(one, first + i, seed) for i, seed in enumerate(seeds)]
-        if self.interrupted and not self.setting.keep_on_interrupt:
-            raise KeyboardInterrupt
+        if self.interrupted and not self.setting.keep:
+            raise answer.came()
         return [found for future in futures if (found := future.result()) is not None]
 
-    @contextmanager
-    def _ended_by_ctrl_c(self) -> Iterator[None]:
-        """Have Ctrl-C end the runs at their next step, and only when pressed again raise KeyboardInterrupt.
+    def _end(self) -> bool:
+        """Have the runs end at their next step; return False if they have been told so before.
 
-        It reaches the main thread, which waits for those that train: an exception there would leave locks locked.
+        An interrupt reaches the main thread, which waits for those that train: an exception there would leave locks
+        locked.
         """
-        usual = signal.default_int_handler
-        if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not usual:
-            yield
-            return
-
-        def end(number: int, frame: FrameType | None) -> None:
-            if self.interrupted:
-                usual(number, frame)
-            self.interrupted = self.ended = True
-
-        signal.signal(signal.SIGINT, end)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, usual)
+        if self.interrupted:
+            return False
+        self.interrupted = self.ended = True
+        return True
 
     def _tell(self, record: Record, number: int) -> bool:
         """Tell the observer of a step, and return whether the run is to end."""

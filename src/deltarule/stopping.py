@@ -6,10 +6,10 @@ A rule is a function ``history -> Reason or None``. It sees records only: neithe
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from math import isfinite
 from numbers import Integral
 
 from deltarule.errors import SettingError
+from deltarule.numeric import isfinite
 from deltarule.record import Record
 
 

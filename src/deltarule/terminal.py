@@ -149,10 +149,12 @@ def print_model(model: Model) -> None:
         ("inputs", f"{n_columns} column{'s' if n_columns > 1 else ''} as {model.network.n_in} numbers"),
         ("network", f"{shape}, {' '.join(names)}, {model.network.n_weights:,} weights{_members(model)}"),
         ("loss", f"{model.loss}, l2 {about.l2:g}"),
-        ("method", f"{about.method}, step {about.steps:,} kept, {about.seconds:.2f} s, seed {about.seed}"),
+        ("method", f"{about.method}, step {about.steps:,} kept, seed {about.seed}"),
+        ("weights", f"sha256 {model.fingerprint}"),
         ("rows", ", ".join(f"{count:,} {part}" for part, count in about.rows.items())),
         ("ended", about.reason),
         *(("note", note) for note in about.notes),
+        *([] if about.seconds is None else [("time", f"{about.seconds:.2f} s")]),
     ]
     for name, value in facts:
         _print_wrapped(value, f"{name:9}", " " * 9)

@@ -6,13 +6,15 @@ Progress bars, early stopping, checkpoints and recordings are consumers of what 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 
-from deltarule import methods, projection
-from deltarule.divergence import is_finite, locate
+from deltarule import interrupts, methods, projection, sameness
+from deltarule.checkpoint import Checkpoint, Slot, opened
+from deltarule.divergence import is_finite, locate, sums
 from deltarule.errors import SettingError
 from deltarule.history import History, Result
 from deltarule.methods import Method
@@ -44,7 +46,15 @@ class Counted:
     @property
     def passes(self) -> float:
         """Passes so far."""
-        return self._passes + float(getattr(self.objective, "solving_passes", 0.0))
+        return self._passes + self._solving
+
+    @passes.setter
+    def passes(self, passes: float) -> None:
+        self._passes = passes - self._solving
+
+    @property
+    def _solving(self) -> float:
+        return float(getattr(self.objective, "solving_passes", 0.0))
 
     def _count(self, found: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any) -> Any:
@@ -139,8 +149,9 @@ def train(
     validation: Objective | None = None,
     observe: Observer | Sequence[Observer] | None = None,
     state: Any = None,
-    keep_on_interrupt: bool = False,
+    interrupt: str = "raise",
     record: Callable[[Any, Method, Any, Any], object] | None = None,
+    checkpoint: str | Path | Checkpoint | Slot | None = None,
 ) -> Result:
     """Train until a stop rule finds a reason, the method can go no further, or a value becomes non-finite.
 
@@ -161,11 +172,15 @@ def train(
         Each is called with each `Record`; the run stops after a record for which one returns True.
     state : State, optional
         A state of the same method to go on from, instead of w.
-    keep_on_interrupt : bool
-        Whether Ctrl-C ends the run with its result so far instead of raising KeyboardInterrupt.
+    interrupt : str
+        What Ctrl-C does: ``raise`` KeyboardInterrupt, or ``keep``: end the run with its result so far.
     record : callable, optional
         Told objective, method, and the states before and after each step, None before the start; such as
         `deltarule.explain.Recorder`, which explains the steps.
+    checkpoint : str, Path or Checkpoint, optional
+        The folder that keeps the run, saved every 30 seconds, when it ends, and when it is interrupted; SIGTERM then
+        ends it as Ctrl-C does, unless the program answers that signal itself. See `deltarule.checkpoint.Checkpoint`
+        for how to go on with a run, which gives the same bits as if it had never ended.
 
     Returns
     -------
@@ -181,16 +196,38 @@ def train(
         raise SettingError(f"stop was {stop!r}; give a list of stop rules such as [stopping.MaxSteps(200)].")
     if validation is not None and validation.network != getattr(objective, "network", None):
         raise SettingError("The validation objective has another network than the one trained; use the same.")
-    method = methods.get(method)
+    method, keep = methods.get(method), interrupts.keeps(interrupt)
     observers = _observers(observe)
+    if checkpoint is not None and state is not None:
+        raise SettingError("A run that begins with another's state cannot be kept; give checkpoint= or state=.")
     run = History(Counted(_prepared(objective, method)), validation)
     try:
-        with _at_work(run.counted), _at_work(validation):
-            return _run(run, w, method, stop, observers, state, record)
-    except KeyboardInterrupt:
-        if not keep_on_interrupt or run.last is None:
+        with (
+            _kept(checkpoint, objective, validation, method, stop, w) as slot,
+            _at_work(run.counted),
+            _at_work(validation),
+        ):
+            return _run(run, w, method, stop, observers, state, record, slot)
+    except interrupts.INTERRUPTS:
+        at = run.broken_off()
+        if not keep or at is None:
             raise
-        return run.end(run.last, Reason.INTERRUPTED)
+        return run.end(at.state, Reason.INTERRUPTED)
+
+
+@contextmanager
+def _kept(
+    checkpoint: str | Path | Checkpoint | Slot | None, objective: Any, validation: Any, method: Method, stop: Any,
+    w: Any,
+) -> Iterator[Slot | None]:  # fmt: skip
+    """Give the place of a run in a checkpoint, None if there is to be none."""
+    if checkpoint is None or isinstance(checkpoint, Slot):
+        yield checkpoint
+        return
+    with interrupts.sigterm_raises():
+        about = sameness.of_training(objective, validation, method, stop, w)
+        with opened(checkpoint, about) as keeper:
+            yield keeper.slot()
 
 
 def _observers(observe: Observer | Sequence[Observer] | None) -> tuple[Observer, ...]:
@@ -202,25 +239,53 @@ def _observers(observe: Observer | Sequence[Observer] | None) -> tuple[Observer,
 
 def _run(
     run: History, w: Array, method: Method, stop: Sequence[StopRule], observers: Sequence[Observer], state: Any,
-    tell: Callable[[Any, Method, Any, Any], object] | None,
+    tell: Callable[[Any, Method, Any, Any], object] | None, slot: Slot | None,
 ) -> Result:  # fmt: skip
     counted = run.counted
+    if slot is not None:
+        state = _resume(run, w, method, slot)
+        slot.note(run)
     for following in _steps(counted, w, method, state):
-        last = run.last
-        if not is_finite(following):
-            what = _bad_start(following) if last is None else locate(counted.objective, method, last, following)
-            message = f"{what} It happened in step {len(run.history)}." if run.history else what
-            return run.end(following if last is None else last, Reason.NON_FINITE, message)
-        record = run.add(following)
-        if tell is not None:
-            tell(counted.objective, method, last, following)
-        stopped = sum(observer(record) is True for observer in observers) > 0  # each is told, whatever another says
+        last, stopped = run.last, False
+        if following is not last:
+            watched = sums(following)
+            if not is_finite(following, watched):
+                what = _bad_start(following) if last is None else locate(counted.objective, method, last, following)
+                message = f"{what} It happened in step {len(run.history)}." if run.history else what
+                return run.end(following if last is None else last, Reason.NON_FINITE, message)
+            record = run.add(following, watched.gradient)
+            if tell is not None:
+                tell(counted.objective, method, last, following)
+            stopped = sum(observer(record) is True for observer in observers) > 0  # each is told, whatever another says
+        if slot is not None:
+            slot.note(run)
         reason = next((found for rule in stop if (found := rule(run.history)) is not None), None)
         if following.stuck:
             return run.end(following, Reason.NO_DESCENT, f"{Reason.NO_DESCENT.value[:-1]}: {following.stuck}.")
         if reason is not None or stopped:
             return run.end(following, reason or Reason.CALLER)
     raise AssertionError("steps never ends")
+
+
+def _resume(run: History, w: Array, method: Method, slot: Slot) -> Any:
+    """Put a run where it stood when it was saved, and return its state; None if it is a new one.
+
+    A state is what it is by what a new run of this method begins with, so one is begun and forgotten.
+    """
+    counted = run.counted
+    if slot.under_way is None:
+        return None
+    start = counted.weights(w) if callable(getattr(counted, "weights", None)) else w
+    found = slot.restored(method.start(counted, start))
+    if found is None:
+        return None
+    standing, records = found
+    run.go_on(standing, records)
+    settled = getattr(counted, "settled", None)
+    if settled is not None:
+        settled(standing.state.w)  # known from here on, as it was
+    counted.passes = records[-1].passes
+    return standing.state
 
 
 def _bad_start(state: Any) -> str:

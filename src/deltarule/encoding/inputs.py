@@ -12,7 +12,7 @@ from deltarule.encoding.scaling import Scale, fill_value, fit_scale
 from deltarule.errors import TableError
 from deltarule.jsonfields import choice, damaged, distinct, finite, flag, listed, record, text
 from deltarule.tables.cells import Numeric, cell_text, convert, level_codes
-from deltarule.tables.columns import LARGEST, Column, cut
+from deltarule.tables.columns import Column, cut
 
 Floats = NDArray[np.float64]
 _NUMERIC = ("number", "boolean", "date")
@@ -67,7 +67,7 @@ class NumberInput:
         missing = numbers.missing
         if self.scale is not None:
             out[:, 0] = self.scale.apply(np.where(missing, self.fill, numbers.values))
-            self._refuse_overflow(column, out[:, 0], table)
+            self._refuse_overflow(self.scale, column, out[:, 0], table)
         if self.indicator:
             out[:, -1] = missing
         elif missing.any():
@@ -75,13 +75,12 @@ class NumberInput:
             return [f"{self.name}: {count}, of which training had none, count as {self.fill:g}"]
         return []
 
-    def _refuse_overflow(self, column: Column, scaled: Floats, table: str) -> None:
-        bad = ~(np.abs(scaled) <= LARGEST)
-        if bad.any():
-            row = int(np.argmax(bad))
+    def _refuse_overflow(self, scale: Scale, column: Column, scaled: Floats, table: str) -> None:
+        row = scale.too_far(scaled)
+        if row is not None:
             raise TableError(
-                f"Column {self.name!r} of {table} holds {cell_text(column.values[row])} in row {row + 1}, "
-                "too far from what the model was trained on to compute with. Correct it, or leave it empty."
+                f"Column {self.name!r} of {table} holds {_told(column.values[row])} in row {row + 1}, "
+                f"{scale.advice}, or leave it empty."
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -174,6 +173,10 @@ def read_input(value: object, where: str) -> NumberInput | CategoryInput:
     if isinstance(value, dict) and value.get("kind") == "category":
         return CategoryInput.from_dict(value, where)
     return NumberInput.from_dict(value, where)
+
+
+def _told(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else cell_text(value)
 
 
 def read_scale(value: object, where: str) -> Scale:

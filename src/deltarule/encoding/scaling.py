@@ -20,6 +20,8 @@ from deltarule.errors import unknown
 
 Floats = NDArray[np.float64]
 
+LARGEST = 1e150
+"""A scaled number beyond this cannot be squared and summed in float64, so no loss could be computed."""
 NEXT_TO_NOTHING = 1e-6
 """An interquartile range below this share of the standard deviation would blow the other rows up."""
 
@@ -35,6 +37,18 @@ class Scale:
         """Return values in scaled units, infinite where that overflows."""
         with np.errstate(over="ignore"):
             return (values - self.center) / self.spread
+
+    def too_far(self, scaled: Floats) -> int | None:
+        """Return the first row of scaled values (n,) that is too large to square, or None."""
+        bad = ~(np.abs(scaled) <= LARGEST)
+        return int(np.argmax(bad)) if bad.any() else None
+
+    @property
+    def advice(self) -> str:
+        """What is wrong with a value that is too large once it is scaled, and what to do."""
+        if self == Scale(0.0, 1.0):
+            return "too large to square as it stands. Choose another scaling than none, or correct it"
+        return "too far from what the model was trained on to compute with. Correct it"
 
     def undo(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return scaled values in their original units."""

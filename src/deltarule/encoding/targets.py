@@ -73,6 +73,12 @@ class RegressionTarget:
             column = _numbers(table, name, "number")
             column.refuse_too_large(table.name)
             T[:, j] = scale.apply(column.values)
+            row = scale.too_far(T[:, j])
+            if row is not None:
+                raise TableError(
+                    f"Column {name!r} of {table.name} holds {column.values[row]:g} in row {row + 1} of those with a "
+                    f"target, {scale.advice}, or leave the row out."
+                )
         return T
 
     def decode(self, Y: Floats) -> NDArray[Any]:

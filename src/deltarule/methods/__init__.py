@@ -56,6 +56,11 @@ class Method(Protocol):
         ...
 
     @property
+    def version(self) -> int:
+        """The version of its arithmetic: another one may give other bits, so a run does not go on with it."""
+        ...
+
+    @property
     def needs(self) -> Sequence[str]:
         """The functions of the objective that it uses."""
         ...

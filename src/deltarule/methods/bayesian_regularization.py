@@ -96,6 +96,7 @@ class BayesianRegularization:
     memory: float | None = None
 
     name = "bayesian_regularization"
+    version = 1
     needs = ("value", "gauss_newton")
 
     def __post_init__(self) -> None:

@@ -103,6 +103,7 @@ class ConjugateGradient:
     projection: bool = False
 
     name = "conjugate_gradient"
+    version = 1
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:

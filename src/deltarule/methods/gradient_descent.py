@@ -8,10 +8,10 @@ and the velocity forgotten; a step that lowers it multiplies η by `increase` (V
 """
 
 from dataclasses import dataclass, fields
-from math import isfinite
 from typing import Any, NamedTuple
 
 from deltarule.errors import SettingError
+from deltarule.numeric import isfinite
 from deltarule.special import Array
 
 SMALLEST_RATE = 1e-30
@@ -72,6 +72,7 @@ class GradientDescent:
     max_increase: float = 1.04
 
     name = "gradient_descent"
+    version = 1
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:

@@ -101,6 +101,7 @@ class LBFGS:
     projection: bool = False
 
     name = "lbfgs"
+    version = 1
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:

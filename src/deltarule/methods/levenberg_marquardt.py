@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from deltarule import cholesky
 from deltarule.errors import SettingError, unknown
 from deltarule.memory import check_matrices
+from deltarule.numeric import isfinite
 from deltarule.special import Array
 
 DAMPINGS = ("nielsen", "matlab")
@@ -121,6 +122,7 @@ class LevenbergMarquardt:
     projection: bool = True
 
     name = "levenberg_marquardt"
+    version = 1
     needs = ("value", "gauss_newton")
 
     def __post_init__(self) -> None:
@@ -133,7 +135,7 @@ class LevenbergMarquardt:
         bounds = {"mu_max": (0, inf), "mu": (0, self.mu_max), "mu_dec": (0, 1), "mu_inc": (1, inf), "memory": (0, inf)}
         for setting, (low, high) in bounds.items():
             value = getattr(self, setting)
-            fits = isinstance(value, int | float) and low < value < high
+            fits = isinstance(value, int | float) and isfinite(value) and low < value < high
             if not (fits or (setting == "memory" and value is None)):
                 raise SettingError(f"{setting} was {value!r}; it is a number above {low:g} and below {high:g}.")
 

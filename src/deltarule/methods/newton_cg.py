@@ -15,6 +15,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 from deltarule.errors import SettingError
+from deltarule.numeric import isfinite
 from deltarule.special import Array
 
 POOR, GOOD = 0.25, 0.75
@@ -93,12 +94,13 @@ class NewtonCG:
     max_products: int = 250
 
     name = "newton_cg"
+    version = 1
     needs = ("value_grad", "gauss_newton_product")
 
     def __post_init__(self) -> None:
         for setting, high in {"radius": inf, "max_radius": inf, "tolerance": 1.0}.items():
             value = getattr(self, setting)
-            if not isinstance(value, int | float) or not 0 < value < high:
+            if not isinstance(value, int | float) or not isfinite(value) or not 0 < value < high:
                 raise SettingError(f"{setting} was {value!r}; it is a number above 0 and below {high:g}.")
         if self.radius > self.max_radius:
             raise SettingError(f"radius was {self.radius!r}; it is at most max_radius, {self.max_radius!r}.")

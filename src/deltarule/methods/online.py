@@ -83,6 +83,7 @@ class Online:
     schedule: Schedule = field(init=False, repr=False)
 
     name = "online"
+    version = 1
     needs = ("value", "epoch")
 
     def __post_init__(self) -> None:
@@ -91,6 +92,8 @@ class Online:
         rows = self.rows_per_step
         if rows is not None and (not isinstance(rows, Integral) or rows < 1 or rows % self.batch_size):
             raise SettingError(f"rows_per_step was {rows!r}; it is a multiple of batch_size {self.batch_size}.")
+        if self.shuffle not in (True, False):
+            raise SettingError(f"shuffle was {self.shuffle!r}; it is True or False.")
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise SettingError(f"seed was {self.seed!r}; it is a whole number from 0 up.")
         object.__setattr__(self, "rule", rules.get(self.rule))

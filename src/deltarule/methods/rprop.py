@@ -91,6 +91,7 @@ class Rprop:
     seed: int = 0
 
     name = "rprop"
+    version = 1
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:

@@ -11,10 +11,11 @@ g is the gradient of the loss, so −g is the product δ · f′(e) · input of 
 """
 
 from dataclasses import dataclass, fields
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Any
 
 from deltarule.errors import SettingError, unknown
+from deltarule.numeric import isfinite
 from deltarule.special import Array
 
 

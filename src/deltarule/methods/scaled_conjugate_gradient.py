@@ -23,7 +23,7 @@ MATLAB's ``trainscg``.
 """
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite, nan, sqrt
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -98,6 +98,7 @@ class ScaledConjugateGradient:
     projection: bool = False
 
     name = "scaled_conjugate_gradient"
+    version = 1
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:
@@ -150,6 +151,8 @@ class ScaledConjugateGradient:
     def _curvature(self, objective: Any, s: ScaledConjugateGradientState, length: float) -> float:
         """Return c, the curvature p · H p by a difference of gradients."""
         share = self.sigma / length
+        if share == 0:  # the direction is too long to square
+            return nan
         nearby = objective.value_grad(s.w + share * s.direction)[1]
         return dot(s.direction, nearby - s.grad) / share
 

@@ -5,10 +5,11 @@ A schedule is asked for its rate `at` an epoch (a fraction inside one), and told
 """
 
 from dataclasses import dataclass, fields
-from math import cos, inf, isfinite, pi
+from math import cos, inf, pi
 from typing import NamedTuple, Protocol
 
 from deltarule.errors import SettingError, unknown
+from deltarule.numeric import isfinite
 
 
 class Pace(NamedTuple):
@@ -235,6 +236,8 @@ def get(schedule: str | Schedule | float, epochs: float | None = None) -> Schedu
         If the name is unknown or the number is not a rate.
     """
     if isinstance(schedule, int | float):
+        if not isfinite(schedule):
+            raise SettingError(f"The learning rate was {schedule!r}; it is a number above 0.")
         return Constant(float(schedule))
     if isinstance(schedule, str):
         return _named(schedule, epochs)

@@ -27,8 +27,8 @@ Kind = Literal["number", "boolean", "date", "text"]
 MAX_COLUMNS = 20_000
 """A table with more columns is refused: a first layer on it would not fit in memory."""
 
-LARGEST = 1e150
-"""A number beyond this cannot be squared and summed in float64, so no loss could be computed."""
+LARGEST = 1e300
+"""A number beyond this leaves no room for sums and differences in float64. Squares come after the scaling."""
 
 LONGEST_NAME = 1_000
 """Most letters of a column's name, a category or a class; what is longer is text to read, not to learn from."""
@@ -70,7 +70,7 @@ class Column:
         return Column(self.name, self.kind, self.values[rows])
 
     def refuse_too_large(self, table: str) -> None:
-        """Raise TableError where a number is infinite or too large to square."""
+        """Raise TableError where a number is infinite or too large to compute with."""
         if self.kind == "text":
             return
         with np.errstate(invalid="ignore"):

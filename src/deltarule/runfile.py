@@ -1,0 +1,182 @@
+"""The files of a run: the last two checkpoints in a folder, each whole and with a digest of all that it holds.
+
+    run/checkpoint-00000012.safetensors      the newest
+    run/checkpoint-00000011.safetensors      the one before, in case the newest is damaged
+    run/lock                                 held by the process that trains; the system frees it however that ends
+
+`deltarule.tensorfile` reads and writes the files, `deltarule.files` puts them there wholly or not at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule import disk, files, tensorfile
+from deltarule.errors import InputError, ModelFileError, TrainingError
+from deltarule.tensorfile import Format
+
+Arrays = dict[str, NDArray[Any]]
+
+FORMAT = Format(
+    name="deltarule-run",
+    version=1,
+    kind="checkpoint",
+    source="give the folder that --run or checkpoint= named",
+    again="the run has to begin anew",
+)
+KEPT = 2
+"""How many checkpoints stay in a folder."""
+NAME = re.compile(r"checkpoint-(\d{8})\.safetensors")
+LOCK = "lock"
+TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+"""What the system says where another process has a lock; else it has no locks, as on some network drives."""
+
+
+class Saved(NamedTuple):
+    """What a checkpoint holds: JSON values and arrays."""
+
+    content: dict[str, Any]
+    arrays: Arrays
+
+
+class Found(NamedTuple):
+    """The newest checkpoint that can be read, its path, and what was wrong with newer ones."""
+
+    saved: Saved
+    path: Path
+    damaged: tuple[str, ...]
+
+
+def numbered(folder: Path) -> list[tuple[int, Path]]:
+    """Return the checkpoints in a folder by their numbers, the newest first."""
+    try:
+        found = [(int(match[1]), path) for path in folder.iterdir() if (match := NAME.fullmatch(path.name))]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(f"The folder {str(folder)!r} of the run cannot be read: {error.strerror or error}.") from None
+    return sorted(found, reverse=True)
+
+
+def newest(folder: Path, accepts: Callable[[Saved], object] = lambda saved: None) -> Found | None:
+    """Return the newest checkpoint that is whole, or None where there is none at all.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look.
+    accepts : callable
+        Raises ModelFileError for content that cannot be.
+
+    Raises
+    ------
+    ModelFileError
+        If there are checkpoints, and all of them are damaged.
+    """
+    damaged: list[str] = []
+    for _, path in numbered(folder):
+        try:
+            saved = _read(path)
+            accepts(saved)
+        except ModelFileError as error:
+            damaged.append(str(error))
+            continue
+        return Found(saved, path, tuple(damaged))
+    if damaged:
+        raise ModelFileError(damaged[0])
+    return None
+
+
+def write(folder: Path, saved: Saved) -> Path:
+    """Write the next checkpoint and return its path; remove all but the last two.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written; those from before are unchanged.
+    """
+    there = numbered(folder)
+    path = folder / f"checkpoint-{(there[0][0] if there else 0) + 1:08d}.safetensors"
+    content = {**saved.content, "digest": _digest(saved)}
+    try:
+        files.write_atomically(path, tensorfile.to_bytes(FORMAT, content, saved.arrays))
+    except InputError as error:
+        raise TrainingError(str(error)) from error
+    for _, old in there[KEPT - 1 :]:
+        try:
+            disk.remove(old)
+        except OSError:  # it will be removed next time
+            break
+    return path
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Make the folder if it is not there, and keep other processes from writing to it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made, or another process has it.
+    """
+    try:
+        disk.make_folder(folder)
+    except OSError as error:
+        raise InputError(f"The folder {str(folder)!r} cannot be made: {error.strerror or error}.") from None
+    files.check_writable(folder / LOCK)
+    with (folder / LOCK).open("ab") as lock:
+        if not _locked(lock.fileno()):
+            raise InputError(f"Another process trains the run in {str(folder)!r}; wait for it, or give another folder.")
+        files.remove_parts(folder)
+        yield
+
+
+def digest_of(arrays: Mapping[str, Any]) -> str:
+    """Return a digest of some arrays: their names, types, shapes and bytes."""
+    found = hashlib.sha256()
+    for name, array in arrays.items():
+        array = np.ascontiguousarray(np.asarray(array))
+        found.update(f"{name} {array.dtype.str} {np.shape(array)};".encode())
+        found.update(array.reshape(-1).view(np.uint8).data)
+    return found.hexdigest()
+
+
+def _read(path: Path) -> Saved:
+    with tensorfile.opened(path, FORMAT) as file:
+        arrays = {name: file.array(name) for name in file.tensors}
+        content = file.content
+        if not isinstance(content, dict) or not isinstance(content.get("digest"), str):
+            raise file.damaged("it has no digest")
+        digest = content.pop("digest")
+        saved = Saved(content, arrays)
+        if _digest(saved) != digest:
+            raise file.damaged("its digest is not that of what it holds")
+        return saved
+
+
+def _digest(saved: Saved) -> str:
+    text = np.frombuffer(json.dumps(saved.content, allow_nan=False).encode(), np.uint8)
+    return digest_of({"content": text, **saved.arrays})
+
+
+def _locked(handle: int) -> bool:
+    """Return whether this process has the lock now; where the system has no such locks, it always does."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in TAKEN
+    return True
