@@ -3,8 +3,8 @@
 python benchmarks/fuzz.py [--cases 100000] [--only models] [--seed 0]
 
 Each kind runs in a process of its own that may have so much memory more than it begins with. Every case must be
-refused by an error raised on purpose or work; anything else, a crash included, ends the run with the number of the case,
-which `--seed` and `--first` bring back.
+refused by an error raised on purpose or work; anything else, a crash included, ends the run with the number of the
+case, which `--seed` and `--first` bring back.
 """
 
 import argparse

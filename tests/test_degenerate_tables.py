@@ -10,7 +10,7 @@ X = np.random.default_rng(0).normal(size=N)
 Y = X**2
 FRAME = pytest.importorskip("pandas").DataFrame
 
-pytestmark = pytest.mark.promise(7)
+pytestmark = pytest.mark.promise("P7")
 
 FITTED = {
     "a constant column": ({"x": X, "c": [1] * N, "y": Y}, {}, "left out, the same value in all rows: c"),

@@ -19,14 +19,14 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-@pytest.mark.promise(8)
+@pytest.mark.promise("P8")
 def test_damaged_models():
     draws = rng()
     accepted = sum(worst_models.check_model(worst_models.damaged_model(draws)) for _ in range(1_500))
     assert 20 < accepted < 750
 
 
-@pytest.mark.promise(9)
+@pytest.mark.promise("P9")
 @pytest.mark.parametrize(("name", "generate"), worst_tables.KINDS.items(), ids=list(worst_tables.KINDS))
 def test_hostile_tables(tmp_path, name, generate):
     draws = rng(1)
@@ -35,7 +35,7 @@ def test_hostile_tables(tmp_path, name, generate):
         worst_tables.check_table(tmp_path / name)
 
 
-@pytest.mark.promise(9)
+@pytest.mark.promise("P9")
 def test_hostile_commands(tmp_path, monkeypatch):
     worst_calls.prepare(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -43,7 +43,7 @@ def test_hostile_commands(tmp_path, monkeypatch):
     assert any(worst_calls.check_command(worst_calls.hostile_command(draws)) for _ in range(60))
 
 
-@pytest.mark.promise(7)
+@pytest.mark.promise("P7")
 def test_hostile_settings():
     draws = rng(3)
     assert any(worst_calls.check_fit(worst_calls.hostile_fit(draws)) for _ in range(150))
@@ -88,7 +88,7 @@ def chains(draw):
     }  # fmt: skip
 
 
-@pytest.mark.promise(12)
+@pytest.mark.promise("P12")
 @given(chains())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_fit_save_load_predict_for_random_networks_and_data(chain):

@@ -9,7 +9,7 @@ import pytest
 import deltarule as dr
 from deltarule import modelfile
 
-pytestmark = pytest.mark.promise(12)
+pytestmark = pytest.mark.promise("P12")
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(GOLDEN.glob("*/*.deltarule"))

@@ -19,7 +19,7 @@ from deltarule.errors import ModelFileError, SettingError
 from mixtures import flowers, homes, waves
 from modelfiles import joined, parts, refusal
 
-pytestmark = pytest.mark.promise(8)
+pytestmark = pytest.mark.promise("P8")
 
 
 def labels():

@@ -7,7 +7,7 @@ import pytest
 
 import deltarule
 
-pytestmark = pytest.mark.promise(8)
+pytestmark = pytest.mark.promise("P8")
 
 PACKAGE = Path(deltarule.__file__).parent
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "subprocess", "yaml"}

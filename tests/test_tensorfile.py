@@ -12,7 +12,7 @@ from deltarule.errors import InputError, ModelFileError
 from deltarule.tensorfile import Format
 from modelfiles import joined, parts
 
-pytestmark = pytest.mark.promise(8)
+pytestmark = pytest.mark.promise("P8")
 
 DIARY = Format("diary", 3, "entries", "give a file of the diary", "write it again")
 ARRAYS = {
