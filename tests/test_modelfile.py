@@ -187,6 +187,7 @@ def test_pickles_are_never_loaded(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
+@pytest.mark.promise("P12")
 def test_a_newer_version_is_refused_by_name(data):
     header, w = parts(data)
     header["__metadata__"]["version"] = "7"
