@@ -22,7 +22,7 @@ MEMORY = 600 * 2**20
 """Bytes that a process may take beyond what it has after its imports."""
 SLOWEST = 5.0
 """Seconds that no case may take; each is refused or done in milliseconds, but machines have pauses."""
-SHARES = {"models": 1.0, "tables": 0.02, "JSON tables": 0.02, "commands": 0.02, "settings": 0.1, "parameters": 0.1}
+SHARES = {"models": 1.0, "tables": 0.005, "JSON tables": 0.005, "commands": 0.01, "settings": 0.1, "parameters": 0.1}
 """Kinds, and cases of each for one damaged model: reading a table takes DuckDB a tenth of a second."""
 
 

@@ -45,6 +45,8 @@ def main():
 
     def told(row):
         promise = row[1]
+        if not register.cases[promise]:
+            return row[0]
         return f"{row[0].rpartition(' | ')[0]} | {register.cases[promise]:,} cases, {register.seconds[promise]:.0f} s |"
 
     page = PAGE.read_text(encoding="utf-8")
