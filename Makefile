@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check sanitize bench docs clean
+.PHONY: demo test check sanitize fuzz bench docs clean
 
 demo: .venv/demo.stamp  ## train on a real table, score held-out rows, predict some
 	$(BIN)/deltarule demo
@@ -22,6 +22,9 @@ check: .venv/dev.stamp  ## lint, types, import contract, docstrings, the code bl
 
 sanitize: .venv/dev.stamp  ## the kernels' tests on a build with the address and undefined-behaviour sanitizers
 	bash native/tests/sanitize.sh $(BIN)/python
+
+fuzz: .venv/test.stamp  ## 100,000 damaged models and some thousand hostile tables, commands and settings
+	$(BIN)/python benchmarks/fuzz.py --cases 100000
 
 bench: .venv/bench.stamp  ## the tables of benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py

@@ -80,4 +80,4 @@ problem_fixture = over("problem", TABLES)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where promises are asked for, put their tests into the order of their numbers."""
     if "promise" in str(config.option.markexpr):
-        items.sort(key=lambda item: min((mark.args[0] for mark in item.iter_markers("promise")), default=0))
+        items.sort(key=lambda item: min((int(mark.args[0][1:]) for mark in item.iter_markers("promise")), default=0))

@@ -23,6 +23,7 @@ def objective(case, **settings):
     return dr.Objective(case.network, case.loss, *case.rows, **settings)
 
 
+@pytest.mark.promise("P1")
 def test_every_pair_of_formulas_is_right(pair):
     """By complex step, for the engine that is used and its bound, penalty and row weights included."""
     activation, loss = pair
@@ -33,6 +34,7 @@ def test_every_pair_of_formulas_is_right(pair):
         assert len(found.weights) == case.network.n_weights
 
 
+@pytest.mark.promise("P1")
 def test_a_complex_step_is_the_slope_in_many_digits(pair):
     case = make_case(*pair, sizes=(2, 3, 2), n=3)
     complex_step = ComplexStep(case.network, case.loss, case.w, case.rows)
@@ -57,6 +59,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.promise("P1")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_a_fault_is_found_in_its_layer(fault, layer):

@@ -94,12 +94,14 @@ def test_a_beta_that_is_no_number_restarts(value):
     assert np.array_equal(second.direction, -second.grad)
 
 
+@pytest.mark.promise("P11")
 def test_a_direction_that_would_climb_restarts():
     *_, last = run(QUADRATIC, ConjugateGradient(lambda g, g0, d: np.copysign(1e30, g @ d)), 1)
     assert last.restart in ("the direction would not descend", "successive gradients overlap")
     assert last.grad @ last.direction < 0
 
 
+@pytest.mark.promise("P11")
 def test_every_step_keeps_its_claims(surface, beta):
     """Each accepted step descends, its Wolfe flag is true, and restarts are those of their rules."""
     method = ConjugateGradient(beta)
@@ -182,6 +184,7 @@ def test_powell_and_beale_finish_a_quadratic_and_keep_conjugate():
             assert abs(a.direction @ HESSIAN @ b.direction) <= 100 * EXACT.c2 * 100 * sizes
 
 
+@pytest.mark.promise("P11")
 @pytest.mark.parametrize("beta", [POWELL_BEALE, *BETAS])
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_wolfe_conditions_hold_on_networks(beta, table, engine):

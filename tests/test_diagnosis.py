@@ -41,6 +41,7 @@ def test_there_is_a_patient_for_each_kind():
     assert set(KINDS) == set(patients.KINDS) and set(EXPLAINS) <= set(KINDS)
 
 
+@pytest.mark.promise("P16")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_is_found_and_nothing_that_it_brings_about(kind):
     found = diagnosed(kind)
@@ -51,11 +52,13 @@ def test_a_fault_is_found_and_nothing_that_it_brings_about(kind):
     assert judged or kind == "non_finite"
 
 
+@pytest.mark.promise("P16")
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_the_fault_nothing_is_found(kind):
     assert diagnosed(kind, False).kinds == ()
 
 
+@pytest.mark.promise("P16")
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "input_outlier"])
 def test_the_advice_helps_on_a_clone_and_nothing_of_the_users_moves(kind):
     made = patient(kind)

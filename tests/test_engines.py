@@ -32,6 +32,7 @@ def build(engine, case):
     return engine(case.network, case.loss)
 
 
+@pytest.mark.promise("P1")
 def test_gradient_of_every_pair(engine, pair):
     case = make_case(*pair, weighted=True)
     check_gradient(build(engine, case), case)
@@ -49,6 +50,7 @@ def test_gauss_newton_of_every_pair(engine, pair):
         return made.gauss_newton_product(case.w, case.rows, case.w)
 
 
+@pytest.mark.promise("P1")
 @pytest.mark.parametrize("sizes", SHAPES, ids=str)
 @pytest.mark.parametrize("pair", [("tanh", "squared_error"), ("softmax", "cross_entropy")], ids="-".join)
 def test_every_shape(engine, sizes, pair):
@@ -60,6 +62,7 @@ def test_every_shape(engine, sizes, pair):
     check_predict(made, case)
 
 
+@pytest.mark.promise("P1")
 def test_float32_of_every_pair(engine, pair):
     case = make_case(*pair, weighted=True, dtype=np.float32)
     made = build(engine, case)

@@ -40,6 +40,7 @@ def expected_failures(estimator):
     return ROW_BY_ROW if isinstance(estimator.solver, Online) else {}
 
 
+@pytest.mark.promise("P10")
 @parametrize_with_checks(list(estimators()), expected_failed_checks=expected_failures)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

@@ -68,6 +68,7 @@ def product(update, index):
     return update.before[index] + factors.rate * ((factors.delta * factors.slope) * factors.input)
 
 
+@pytest.mark.promise("P2")
 @settings(max_examples=120, deadline=None)
 @given(cases(), st.sampled_from([0.01, 0.3, 1.0]))
 def test_new_is_old_plus_the_product_of_the_shown_factors(case, rate):
@@ -85,6 +86,7 @@ def test_new_is_old_plus_the_product_of_the_shown_factors(case, rate):
     assert np.all(np.abs(run.after - update.after) <= run.bound)
 
 
+@pytest.mark.promise("P2")
 @settings(max_examples=60, deadline=None)
 @given(cases(rows=7))
 def test_the_rows_add_up_to_the_gradient(case):
@@ -123,6 +125,7 @@ def test_every_method_has_an_account():
     assert set(METHODS) <= set(ACCOUNTS)
 
 
+@pytest.mark.promise("P2")
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 @pytest.mark.parametrize("method", VARIED, ids=lambda method: method.name)
 def test_the_terms_add_up_to_the_step(method, l2):
@@ -152,6 +155,7 @@ def check_run(objective, method, w):
         earlier = before
 
 
+@pytest.mark.promise("P2")
 @settings(max_examples=40, deadline=None)
 @given(cases(rows=9), st.sampled_from(VARIED))
 def test_the_terms_add_up_on_any_network(case, method):
@@ -173,6 +177,7 @@ def test_the_terms_add_up_on_any_network(case, method):
         assert np.all(update.error <= update.bound)
 
 
+@pytest.mark.promise("P2")
 def test_a_wrong_term_would_be_seen():
     """Mutants: a forgotten term, or one a millionth too large, lies outside the bound."""
     network = dr.Network((3, 4, 2))

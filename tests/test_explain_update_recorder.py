@@ -21,6 +21,7 @@ def objective():
     return dr.Objective(dr.Network((3, 5, 2)), "squared_error", X, T, rng.uniform(0.5, 2, 30), l2=0.01)
 
 
+@pytest.mark.promise("P2")
 @pytest.mark.parametrize(
     "method",
     [
@@ -47,6 +48,7 @@ def _updates(method):
     return -(-(method.rows_per_step or 30) // method.batch_size)
 
 
+@pytest.mark.promise("P2")
 def test_train_records_and_is_not_changed_by_it(objective):
     w = objective.network.initial_weights(0)
     recorder = Recorder("output[0] <- bias", every=3)

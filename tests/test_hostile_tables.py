@@ -16,7 +16,7 @@ from mixtures import waves, write
 from tablecheck import cells, refusal
 from tablecheck import write as put
 
-pytestmark = pytest.mark.promise(9)
+pytestmark = pytest.mark.promise("P9")
 
 READ = {
     "a formula": ('a,b\n=cmd|" /C calc"!A0,1\n+1+1,2\n'.replace('"', "'"), ["=cmd|' /C calc'!A0", "+1+1"]),

@@ -53,6 +53,7 @@ def test_with_memory_for_all_and_exact_searches_a_quadratic_is_done_in_as_many_s
     assert np.linalg.norm(last.grad) <= 5 * 100 * exact.c2 * np.linalg.norm(QUADRATIC.value_grad(QUADRATIC.start)[1])
 
 
+@pytest.mark.promise("P11")
 @pytest.mark.parametrize("memory", [1, 10])
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_wolfe_conditions_hold_where_they_are_claimed(memory, table, engine):

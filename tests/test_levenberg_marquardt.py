@@ -36,6 +36,7 @@ def test_it_learns_the_sine(engine, damping, scaling, projection):
     assert result.reason is Reason.GOAL
 
 
+@pytest.mark.promise("P11")
 def test_every_step_descends_and_follows_its_formula(surface):
     method = LevenbergMarquardt()
     states = list(islice(steps(surface, surface.start, method), 12))
@@ -60,6 +61,7 @@ def test_matlabs_factors():
         assert after.mu == pytest.approx(max(1e-20, before.mu * 7.0 ** (after.trials - 1) * 0.2))
 
 
+@pytest.mark.promise("P11")
 def test_a_refused_step_is_not_taken():
     """Far off, Gauss-Newton overshoots: the trials are counted, and the state is one that descended."""
     surface = next(s for s in SURFACES if s.name == "rosenbrock")

@@ -87,6 +87,7 @@ def name(request):
     return request.param
 
 
+@pytest.mark.promise("P11")
 @pytest.mark.parametrize("first", FIRST)
 @pytest.mark.parametrize(("c1", "c2"), [(1e-4, 0.1), (1e-4, 0.9), (0.1, 0.4), (1e-4, 1e-3)])
 def test_wolfe_conditions_hold_where_they_are_claimed(name, first, c1, c2):
@@ -100,6 +101,7 @@ def test_wolfe_conditions_hold_where_they_are_claimed(name, first, c1, c2):
     assert (point.loss, point.grad[0]) == (line.f(x), line.df(x))
 
 
+@pytest.mark.promise("P11")
 @pytest.mark.parametrize("max_trials", [1, 2, 3, 5, 30])
 def test_what_is_returned_is_finite_lower_and_within_the_trials(name, max_trials):
     line = Line(*FUNCTIONS[name])

@@ -202,6 +202,7 @@ def test_conjugate_gradients_find_the_least_squares():
     assert np.linalg.norm(last.w - best) <= 10 * residual * np.linalg.norm(np.linalg.inv(H), 2)
 
 
+@pytest.mark.promise("P11")
 def test_batch_methods_go_down_every_surface(method_name, surface):
     refused = {
         "online": r"online needs .*epoch.*use gradient_descent or conjugate_gradient",

@@ -19,6 +19,8 @@ from deltarule.errors import ModelFileError, SettingError
 from mixtures import flowers, homes, waves
 from modelfiles import joined, parts, refusal
 
+pytestmark = pytest.mark.promise("P8")
+
 
 def labels():
     x = np.random.default_rng(0).normal(size=(60, 2))
@@ -185,6 +187,7 @@ def test_pickles_are_never_loaded(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
+@pytest.mark.promise("P12")
 def test_a_newer_version_is_refused_by_name(data):
     header, w = parts(data)
     header["__metadata__"]["version"] = "7"
@@ -319,6 +322,14 @@ CONTRADICTIONS = {
     "a kept run without a loss": lambda c: c["training"]["runs"][0].update(objective=None, validation_loss=None),
     "an unknown reason": lambda c: c["training"]["runs"][0].update(reason="TIRED"),
     "another run kept": lambda c: c["training"]["runs"].append(c["training"]["runs"][0]),
+    "a layer too many": lambda c: c["network"].update(sizes=[1] * 1_002, activations=["tanh"] * 1_001),
+    "scores of classes": lambda c: [
+        scores.update(accuracy=1) or scores.pop("r2") for scores in (*c["training"]["scores"].values(),)
+    ],
+    "scores of other targets": lambda c: [
+        scores.update(each=[{"target": "cost", "r2": 1, "rmse": 1, "mae": 1}])
+        for scores in (*c["training"]["scores"].values(), c["training"]["baseline"])
+    ],
     "scale of 0": lambda c: c["encoding"]["columns"][0]["scale"].__setitem__(1, 0),
 }
 
@@ -419,3 +430,18 @@ def test_a_table_of_many_columns_can_be_saved(tmp_path):
     model = dr.fit({**columns, "y": np.arange(12.0) ** 2}, "y", hidden=1, max_steps=1, l2=0.1, task="regression")
     model.save(tmp_path / "m.deltarule")
     assert dr.load(tmp_path / "m.deltarule").encoding == model.encoding
+
+
+def test_the_classes_of_scores_are_those_of_the_target(models):
+    header, w = parts(modelfile.to_bytes(models["multiclass"]))
+    content = json.loads(header["__metadata__"]["model"])
+    for scores in (*content["training"]["scores"].values(), content["training"]["baseline"]):
+        scores["classes"] = scores["classes"][::-1]
+    header["__metadata__"]["model"] = json.dumps(content)
+    assert "its scores do not fit its target" in refusal(joined(header, w))
+
+
+def test_layers_at_most():
+    assert dr.Network([1] * 1_001, ["tanh"] * 1_000).depth == 1_000
+    with pytest.raises(SettingError, match="1,001 layers was asked for; at most 1,000"):
+        dr.Network([1] * 1_002, ["tanh"] * 1_001)

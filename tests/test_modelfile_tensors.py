@@ -10,6 +10,8 @@ from deltarule import modelfile
 from mixtures import flowers, homes
 from modelfiles import described, joined, parts, refusal
 
+pytestmark = pytest.mark.promise("P8")
+
 
 @pytest.fixture(scope="module")
 def models():

@@ -40,6 +40,7 @@ SAME_AT_Y = ("relu", "leaky_relu", "hard_tanh")
 CASE = {"sizes": (2, 4, 2), "n": 6}
 
 
+@pytest.mark.promise("P1")
 @pytest.mark.parametrize("layer", [0, 1], ids=["hidden", "output"])
 @pytest.mark.parametrize("name", SMOOTH)
 def test_slope_left_out(name, layer):
@@ -51,6 +52,7 @@ def test_slope_left_out(name, layer):
     refuses(check_epoch, engine, case)
 
 
+@pytest.mark.promise("P1")
 @pytest.mark.parametrize("layer", [0, 1], ids=["hidden", "output"])
 @pytest.mark.parametrize("name", [name for name in SMOOTH if name not in SAME_AT_Y])
 def test_slope_at_the_output_instead_of_the_input(name, layer):
@@ -90,6 +92,7 @@ class UpdatesTooEarly(ArrayEngine):
         return old
 
 
+@pytest.mark.promise("P1")
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize("name", ["tanh", "logistic", "relu"])
 def test_weights_updated_too_early(name, batch_size):
@@ -140,6 +143,7 @@ class SwapsOutputs(ArrayEngine):
         return super().predict(w, X)[:, ::-1]
 
 
+@pytest.mark.promise("P1")
 @pytest.mark.parametrize(
     ("mutant", "check", "settings"),
     [
@@ -157,6 +161,7 @@ def test_other_faults(mutant, check, settings):
     refuses(check, mutant(case.network, case.loss), case, **settings)
 
 
+@pytest.mark.promise("P1")
 @pytest.mark.parametrize("factor", [1 + 1e-12, 1 - 1e-12])
 def test_the_bound_is_tight(factor):
     """A gradient wrong in the twelfth digit is caught."""
@@ -170,6 +175,7 @@ def test_the_bound_is_tight(factor):
     refuses(check_gradient, Blurred(case.network, case.loss), case)
 
 
+@pytest.mark.promise("P1")
 @pytest.mark.parametrize(
     ("name", "df"),
     [

@@ -183,6 +183,7 @@ def test_no_rows(dtype, isa):
     native.predict(*p.network_arguments, p.w, p.X, out, 2, isa)
 
 
+@pytest.mark.promise("P5")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sizes", [(10, 8, 1), (64, 64, 1), (30, 64, 64, 10), (300, 200, 10)], ids=str)
 def test_threads_give_the_same_bits(sizes, dtype, isa):
@@ -261,6 +262,7 @@ def test_wrong_shapes_are_refused():
         native.value(*p.arguments[:6], p.X.astype(np.float32), p.T, p.s)
 
 
+@pytest.mark.promise("P5")
 def test_calls_from_several_python_threads():
     p = Problem((10, 16, 2), n=3000)
     wanted = np.empty_like(p.w)

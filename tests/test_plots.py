@@ -3,7 +3,8 @@
 import matplotlib as mpl
 import pytest
 
-from mixtures import waves
+from commandline import done
+from mixtures import waves, write
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -48,3 +49,17 @@ def test_without_validation_and_below_zero():
     history[-1] = history[-1]._replace(loss=0.0)
     ax = learning_curve(history)
     assert len(ax.lines) == 1 and ax.get_yscale() == "linear"
+
+
+@pytest.mark.promise("P9")
+def test_a_dollar_in_a_name_begins_no_formula(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = waves()["x"]
+    write(
+        tmp_path / "t.csv",
+        {"price ($)": x, "$\\frac{$": x**2, "y$\\x$": ["$a_{$" if value > 0 else "b" for value in x]},
+    )
+    done("train", "t.csv", "-t", "y$\\x$", "-o", "m", "--epochs", 2, "--l2", 0, "--curve", "curve.png")
+    done("explain", "m", "t.csv", "--row", 1, "--picture", "update.png")
+    done("compare", "t.csv", "-t", "y$\\x$", "-m", "$\\a{=gd", "--max-passes", 3, "--seeds", 1, "--picture", "race.png")
+    assert {path.name for path in tmp_path.glob("*.png")} == {"curve.png", "update.png", "race.png"}

@@ -35,6 +35,7 @@ def test_text_stays_as_it_is(text):
     assert printing.plain(text) == text
 
 
+@pytest.mark.promise("P9")
 def test_commands_print_none_of_the_orders_in_a_table(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = waves()["x"]

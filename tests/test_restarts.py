@@ -35,6 +35,7 @@ def bits(model):
     return [w.tobytes() for w in model.members], model.training.runs
 
 
+@pytest.mark.promise("P5")
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_gives_the_same_bits_side_by_side_as_alone(name, monkeypatch):
     l2 = 0.0 if name == "bayesian_regularization" else FIXED["l2"]  # which finds its own
@@ -44,6 +45,7 @@ def test_every_method_gives_the_same_bits_side_by_side_as_alone(name, monkeypatc
     assert bits(dr.fit(homes(90), "price", **asked)) == bits(together)
 
 
+@pytest.mark.promise("P5")
 @pytest.mark.parametrize("engine", ["native", "array"])
 def test_cross_validated_runs_give_the_same_bits_side_by_side_as_alone(engine, monkeypatch):
     monkeypatch.setenv(dr.engines.native.ENGINE, engine)

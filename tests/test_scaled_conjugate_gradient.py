@@ -66,6 +66,7 @@ def test_negative_curvature_and_refusals_are_the_papers():
     assert any(s.refused for s in path(SURFACES[0], SURFACES[0].start, ScaledConjugateGradient(), 20))
 
 
+@pytest.mark.promise("P11")
 def test_each_step_descends_and_tells_why_it_starts_afresh(surface):
     for before, after in pairwise(path(surface, surface.start, ScaledConjugateGradient(), 150)):
         if after.stuck:

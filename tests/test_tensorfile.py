@@ -12,6 +12,8 @@ from deltarule.errors import InputError, ModelFileError
 from deltarule.tensorfile import Format
 from modelfiles import joined, parts
 
+pytestmark = pytest.mark.promise("P8")
+
 DIARY = Format("diary", 3, "entries", "give a file of the diary", "write it again")
 ARRAYS = {
     "doubles": np.array([[1.5, np.nan], [-np.inf, 5e-324]]),

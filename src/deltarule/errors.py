@@ -17,6 +17,9 @@ A message says what was given, what is accepted, and what to do, in one or two l
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST_SHOWN = 60
+"""So many letters of what was given are shown."""
+
 
 class DeltaruleError(Exception):
     """Base class of all errors raised on purpose."""
@@ -53,9 +56,20 @@ class DivergenceError(TrainingError, ValueError):
     """Training an estimator led to a number that is not finite; scikit-learn raises a ValueError there."""
 
 
+def shown(given: object) -> str:
+    """Return what was given as Python spells it, its end left out where it is long."""
+    spelt = repr(given)
+    return spelt if len(spelt) <= LONGEST_SHOWN else spelt[: LONGEST_SHOWN - 1] + "…"
+
+
+def wrong(name: str, given: object, accepted: str) -> SettingError:
+    """Return the error for a setting of the wrong type or range: what was given, what to give."""
+    return SettingError(f"{name} was {shown(given)}; {accepted}.")
+
+
 def unknown(kind: str, given: object, accepted: Iterable[str]) -> SettingError:
     """Return the error for a name that is not in a table: the name, the nearest ones, all of them."""
     names = list(accepted)
-    near = get_close_matches(str(given), names, n=3)
+    near = get_close_matches(str(given)[:LONGEST_SHOWN], names, n=3)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return SettingError(f"Unknown {kind} {given!r}.{hint} Accepted: {', '.join(names)}.")
+    return SettingError(f"Unknown {kind} {shown(given)}.{hint} Accepted: {', '.join(names)}.")

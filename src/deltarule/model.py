@@ -20,6 +20,7 @@ from deltarule.losses import Loss
 from deltarule.network import Network
 from deltarule.provenance import Training
 from deltarule.tables import read
+from deltarule.tables.columns import spelt
 
 if TYPE_CHECKING:
     from deltarule.record import Record
@@ -226,7 +227,7 @@ class Model:
         TableError
             As `evaluate`.
         """
-        table, names = read(source, query), " and ".join(self.encoding.target_names)
+        table, names = read(source, query), " and ".join(map(spelt, self.encoding.target_names))
         missing = missing_rows(table.column(name) for name in self.encoding.target_names)
         if missing.all():
             raise TableError(f"No row of {table.name} has a {names} to compare with.")

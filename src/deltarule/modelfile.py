@@ -16,10 +16,11 @@ from dataclasses import asdict
 from itertools import pairwise
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from deltarule import activations, errorbars, losses, tensorfile
+from deltarule import activations, errorbars, losses, report, tensorfile
 from deltarule.encoding import Encoding
 from deltarule.errorbars import ErrorBars
 from deltarule.errors import ModelFileError, SettingError
@@ -27,8 +28,8 @@ from deltarule.files import write_atomically
 from deltarule.jsonfields import listed, record, text, whole
 from deltarule.losses import Loss
 from deltarule.model import Model
-from deltarule.network import MAX_WEIGHTS, Network
-from deltarule.provenance import read_training
+from deltarule.network import MAX_LAYERS, MAX_WEIGHTS, Network
+from deltarule.provenance import Training, read_training
 from deltarule.tasks import check_loss, output_activation
 from deltarule.tensorfile import Format, TensorFile
 
@@ -117,6 +118,7 @@ def _model(file: TensorFile) -> Model:
         raise file.damaged("its outputs do not fit its loss and its target")
     if (network.n_in, network.n_out) != (len(encoding.input_names), encoding.n_outputs):
         raise file.damaged("its network does not fit its columns")
+    _check_scores(file, encoding, training)
     _check_tensors(file)
     members, p = file.tensors["w"].shape
     if p != network.n_weights:
@@ -131,6 +133,19 @@ def _model(file: TensorFile) -> Model:
         raise file.damaged("its noise is negative")
     found = ErrorBars(noise=bars[0], factors=bars[1]) if bars else None
     return Model(network, w[0], loss, encoding, training, others=tuple(w[1:]), error_bars=found)
+
+
+def _check_scores(file: TensorFile, encoding: Encoding, training: Training) -> None:
+    """Refuse scores of another task, of other classes or of other targets than the encoding's."""
+    kinds: dict[str, Any] = {"regression": report.Regression, "multilabel": report.MultiLabel}
+    known = set(kinds.get(encoding.task, report.Classification).__dataclass_fields__)
+    classes = None if encoding.classes is None else encoding.classes.tolist()
+    for scores in (*training.scores.values(), training.baseline):
+        each = [score["target"] for score in scores.get("each", [])]
+        if not known.issuperset(scores) or scores.get("classes") != classes:
+            raise file.damaged("its scores do not fit its target")
+        if each and each != list(encoding.target_names):
+            raise file.damaged("its scores are not those of its targets")
 
 
 def _check_tensors(file: TensorFile) -> None:
@@ -152,6 +167,8 @@ def _network(value: object) -> Network:
     d = record(value, "network", ("sizes", "activations"))
     names = listed(d["activations"], "network.activations", text, least=1)
     sizes = listed(d["sizes"], "network.sizes", whole, least=2)
+    if len(sizes) > MAX_LAYERS + 1:
+        raise ModelFileError(f"The model file is damaged: its network has {len(sizes) - 1:,} layers.")
     if any(size < 1 or size > MAX_WEIGHTS for size in sizes):
         raise ModelFileError("The model file is damaged: a layer has an impossible width.")
     if sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes)) > MAX_WEIGHTS:

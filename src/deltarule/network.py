@@ -27,6 +27,8 @@ ACTIVE = {"logistic": 4.0, "hard_tanh": 1.0}
 UNIFORM_RANGE = 0.5
 """Half the width of `uniform` initial weights (Prechelt 1994)."""
 MAX_WEIGHTS = 2**31 - 1
+MAX_LAYERS = 1_000
+"""Layers at most, inputs not counted; gradients through so many say nothing, and a file could ask for any number."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Network:
     def __init__(self, sizes: Sequence[int], activations: str | Activation | Sequence[str | Activation] = "tanh"):
         object.__setattr__(self, "sizes", _checked_sizes(sizes))
         object.__setattr__(self, "activations", _checked_activations(activations, len(self.sizes) - 1))
+        if self.depth > MAX_LAYERS:
+            raise SettingError(f"A network of {self.depth:,} layers was asked for; at most {MAX_LAYERS:,}.")
         if self.n_weights > MAX_WEIGHTS:
             raise SettingError(f"A network of {self.n_weights:,} weights was asked for; at most {MAX_WEIGHTS:,}.")
 

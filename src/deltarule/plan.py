@@ -5,14 +5,14 @@ docs/explain/architecture.md gives the reasons, and a way to compare other choic
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 from deltarule import methods
-from deltarule.errors import SettingError
+from deltarule.errors import SettingError, wrong
 from deltarule.methods import Method, schedules
-from deltarule.numeric import isfinite
 from deltarule.stopping import MaxFail, MaxSeconds, MaxSteps, MinGrad, Stalled, StopRule
 
 WIDTHS = ((200, 8), (1_000, 16), (10_000, 32))
@@ -31,6 +31,8 @@ BATCH_ROWS = 20_000
 MATRIX_WEIGHTS = 300
 """Up to so many weights Levenberg-Marquardt, whose steps cost their square and cube, where it can solve for the last
 layer: with squared error and linear outputs."""
+LARGEST_PENALTY = 1e150
+"""Beyond it the penalty of a weight overflows."""
 PENALTIES = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 1.0)
 """Values of l2 tried where a run is cheap and the validation rows decide."""
 LINEAR_TOO = (1e-2, 1e-4)
@@ -125,6 +127,8 @@ def make(
     SettingError
         If a value is unknown or out of range.
     """
+    if settings is not None and not (isinstance(settings, Mapping) and all(isinstance(name, str) for name in settings)):
+        raise wrong("settings", settings, "give names and values, such as {'learning_rate': 0.05}")
     open_choice = isinstance(method, str) and method == "auto" and _is_auto(l2)
     folds = next((parts for rows, parts in FOLDS if n_rows <= rows), 0) if open_choice else 0
     if isinstance(method, str) and method == "auto":
@@ -237,7 +241,7 @@ def _widths(hidden: Any) -> tuple[int, ...]:
     except TypeError:
         fine = False
     if not fine or isinstance(hidden, str | bool):
-        raise SettingError(f"hidden was {hidden!r}; give widths of hidden layers such as (32, 16), or () for none.")
+        raise wrong("hidden", hidden, "give widths of hidden layers such as (32, 16), or () for none")
     return tuple(int(width) for width in widths)
 
 
@@ -248,6 +252,7 @@ def _is_auto(l2: Any) -> bool:
 def _penalties(n_rows: int, l2: Any) -> tuple[float, ...]:
     if _is_auto(l2):
         return PENALTIES if n_rows <= BATCH_ROWS else (SINGLE_PENALTY,)
-    if isinstance(l2, Real) and not isinstance(l2, bool) and isfinite(l2) and float(l2) >= 0:
-        return (float(l2),)
-    raise SettingError(f"l2 was {l2!r}; it is 'auto' or a number from 0 up.")
+    number: Any = l2 if isinstance(l2, Real) and not isinstance(l2, bool) else -1
+    if 0 <= number <= LARGEST_PENALTY:
+        return (float(number),)
+    raise wrong("l2", l2, "it is 'auto' or a number from 0 up")

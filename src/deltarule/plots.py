@@ -21,6 +21,20 @@ ABOVE_START = 3.0
 """Losses over so many times that of the start are not shown: a run that diverges would flatten all others."""
 
 
+def literal(figure: Any) -> None:
+    """Let $ be a dollar in a figure, in names of columns and classes too, rather than begin a formula.
+
+    The powers along an axis are formulas of matplotlib's own and stay so.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    for ax in figure.axes:
+        for text in (*ax.get_xticklabels(which="both"), *ax.get_yticklabels(which="both")):
+            text.set_parse_math(True)
+
+
 def learning_curve(history: Sequence[Record], ax: Any = None, by: str = "step") -> Any:
     """Draw training and validation loss over a run, and where the validation loss was smallest.
 
@@ -109,6 +123,7 @@ def comparison(comparison: Comparison, axes: Any = None) -> Any:
         ax.set(xlabel=f"{by} of a run", xscale="log", yscale=scale)
     axes[0].set_ylabel(f"training loss ({comparison.about['loss']})")
     axes[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    literal(axes[0].figure)
     return axes
 
 

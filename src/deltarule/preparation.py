@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from deltarule import losses
 from deltarule.activations import Activation
 from deltarule.encoding import Encoding
 from deltarule.encoding.roles import Roles, choose_roles, column_names, missing_rows
-from deltarule.errors import SettingError, TableError, unknown
+from deltarule.errors import SettingError, TableError, unknown, wrong
 from deltarule.losses import Loss
 from deltarule.network import Network
 from deltarule.provenance import PARTS
@@ -108,6 +108,8 @@ def make_network(prepared: Prepared, hidden: tuple[int, ...], activation: Any) -
     SettingError
         If activations and layers do not fit.
     """
+    if not isinstance(activation, Iterable | Activation):
+        raise wrong("activation", activation, "give a name such as 'tanh', or one for each hidden layer")
     activations = [activation] * len(hidden) if isinstance(activation, str | Activation) else list(activation)
     if len(activations) != len(hidden):
         given, needed = len(activations), len(hidden)

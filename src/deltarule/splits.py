@@ -6,14 +6,15 @@ version, which it does not for its shuffles.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.errors import SettingError, TableError, unknown
+from deltarule.errors import SettingError, TableError, shown, unknown
 
 Rows = NDArray[np.intp]
 
@@ -156,10 +157,10 @@ def _by_column(column: NDArray[Any] | Sequence[Any] | None, n_rows: int) -> Spli
 
 
 def _refuse_fractions(fractions: tuple[float, float, float]) -> None:
-    given = tuple(fractions)
-    sound = len(given) == 3 and all(0 <= f <= 1 for f in given) and abs(sum(given) - 1) < 1e-6
+    given = tuple(fractions) if isinstance(fractions, Iterable) else (fractions,)
+    sound = len(given) == 3 and all(isinstance(f, Real) and 0 <= f <= 1 for f in given) and abs(sum(given) - 1) < 1e-6
     if not sound or given[0] == 0 or given[1] == 0:
         raise SettingError(
-            f"The fractions of training, validation and test rows are {given}; three numbers that sum to 1 "
+            f"The fractions of training, validation and test rows are {shown(given)}; three numbers that sum to 1 "
             "are accepted, of which only the last may be 0, such as (0.7, 0.15, 0.15)."
         )

@@ -64,9 +64,12 @@ def write_picture(path: str, draw: Callable[[], Any]) -> None:
     """Write the figure of the axes that `draw` returns, of the kind that the name says."""
     import matplotlib
 
+    from deltarule.plots import literal
+
     matplotlib.use("Agg")
     picture = io.BytesIO()
     axes = draw()
     figure = axes.figure if hasattr(axes, "figure") else axes[0].figure
+    literal(figure)
     figure.savefig(picture, dpi=DOTS, format=Path(path).suffix[1:].lower())
     write_atomically(path, picture.getvalue())

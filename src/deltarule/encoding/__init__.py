@@ -16,7 +16,7 @@ from deltarule.encoding.inputs import CategoryInput, NumberInput, read_input
 from deltarule.encoding.roles import Roles, Task, missing_rows
 from deltarule.encoding.scaling import SCALINGS
 from deltarule.encoding.targets import ClassTarget, RegressionTarget, Target, fit_target, read_target
-from deltarule.errors import SettingError, TableError
+from deltarule.errors import SettingError, TableError, unknown
 from deltarule.jsonfields import choice, damaged, listed, record, text
 from deltarule.tables.columns import Table, shown, suggestion
 
@@ -74,7 +74,11 @@ class Encoding:
         SettingError
             `scaling` is unknown.
         """
-        target = fit_target(table, roles, rows, target_scaling or scaling)
+        of_targets = scaling if target_scaling is None else target_scaling
+        for given in (scaling, of_targets):
+            if not isinstance(given, str) or given not in SCALINGS:
+                raise unknown("scaling", given, SCALINGS)
+        target = fit_target(table, roles, rows, of_targets)
         columns: list[NumberInput | CategoryInput] = []
         alike = []
         for name, role in roles.inputs.items():

@@ -12,7 +12,7 @@ from deltarule.encoding.scaling import Scale, fill_value, fit_scale
 from deltarule.errors import TableError
 from deltarule.jsonfields import choice, damaged, distinct, finite, flag, listed, record, text
 from deltarule.tables.cells import Numeric, cell_text, convert, level_codes
-from deltarule.tables.columns import Column, cut
+from deltarule.tables.columns import Column, cut, spelt
 
 Floats = NDArray[np.float64]
 _NUMERIC = ("number", "boolean", "date")
@@ -72,7 +72,7 @@ class NumberInput:
             out[:, -1] = missing
         elif missing.any():
             count = f"{missing.sum():,} missing cells"
-            return [f"{self.name}: {count}, of which training had none, count as {self.fill:g}"]
+            return [f"{spelt(self.name)}: {count}, of which training had none, count as {self.fill:g}"]
         return []
 
     def _refuse_overflow(self, scale: Scale, column: Column, scaled: Floats, table: str) -> None:
@@ -150,9 +150,9 @@ class CategoryInput:
         if unseen.any():
             example = cell_text(column.values[int(np.argmax(unseen))])
             count = f"{unseen.sum():,} cells"
-            notes.append(f"{self.name}: {count} hold texts that training had none of, such as {cut(example)!r}")
+            notes.append(f"{spelt(self.name)}: {count} hold texts that training had none of, such as {cut(example)!r}")
         if missing.any() and not self.missing:
-            notes.append(f"{self.name}: {missing.sum():,} missing cells, of which training had none")
+            notes.append(f"{spelt(self.name)}: {missing.sum():,} missing cells, of which training had none")
         return notes
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.errors import SettingError, TableError, unknown
-from deltarule.tables.columns import Column, Table, check_text, shown
+from deltarule.tables.columns import Column, Table, check_text, shown, spelt
 
 Role = Literal["number", "boolean", "date", "category"]
 Task = Literal["regression", "binary", "multiclass", "multilabel"]
@@ -97,7 +97,7 @@ def choose_roles(
     SettingError
         The task is unknown.
     """
-    if task is not None and task not in _REQUESTS:
+    if task is not None and not (isinstance(task, str) and task in _REQUESTS):
         raise unknown("task", task, _REQUESTS)
     named = column_names(targets, "target")
     if not named:
@@ -108,14 +108,18 @@ def choose_roles(
         column.refuse_too_large(table.name)
     missing = missing_rows(columns)
     if missing.all():
-        raise TableError(f"No row of {table.name} has a {' and '.join(named)}: there is nothing to learn from.")
+        raise TableError(
+            f"No row of {table.name} has a {' and '.join(map(spelt, named))}: there is nothing to learn from."
+        )
     found = find_task([column.take(~missing) for column in columns], task, table.name)
     roles, notes = _input_roles([column.take(~missing) for column in candidates], table.name)
     if missing.any():
-        notes.insert(0, f"{missing.sum():,} of {table.n_rows:,} rows have no {' or '.join(named)}: left out")
+        notes.insert(
+            0, f"{missing.sum():,} of {table.n_rows:,} rows have no {' or '.join(map(spelt, named))}: left out"
+        )
     if not roles:
         reason = f" ({'; '.join(notes)})" if notes else ""
-        raise TableError(f"{table.name} has no column to predict {', '.join(named)} from{reason}: add one.")
+        raise TableError(f"{table.name} has no column to predict {', '.join(map(spelt, named))} from{reason}: add one.")
     return Roles(found, tuple(named), roles, tuple(notes))
 
 

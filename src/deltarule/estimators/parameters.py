@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deltarule.errors import InvalidParameterError
+from deltarule.errors import InvalidParameterError, shown
 
 
 class Row(NamedTuple):
@@ -31,7 +31,10 @@ def _number(low: float, high: float = inf, *, ends: str = "[)") -> tuple[Callabl
     def accepts(value: Any) -> bool:
         if not isinstance(value, Real):
             return False
-        x = float(value)
+        try:
+            x = float(value)
+        except OverflowError:  # a whole number beyond 1.8e308
+            return False
         above = low <= x if ends[0] == "[" else low < x
         return above and (x <= high if ends[1] == "]" else x < high)
 
@@ -92,7 +95,7 @@ PARAMETERS: dict[str, Row] = {
         "with one of these for each hidden layer.",
     ),
     "solver": Row(
-        *_checked_later("str or Method"),
+        lambda value: isinstance(value, str) or callable(getattr(value, "step", None)), "a str or a Method",
         "How weights are chosen. ``adam``, ``sgd`` and ``lbfgs`` are scikit-learn's. Every method of "
         "`deltarule.methods` serves by its name or alias, with its own settings, or as an object.",
     ),
@@ -179,7 +182,7 @@ def refused(owner: object, name: str, accepted: str) -> InvalidParameterError:
     """Return the error for a parameter's value, in the form of scikit-learn's."""
     given = getattr(owner, name)
     return InvalidParameterError(
-        f"The {name!r} parameter of {type(owner).__name__} must be {accepted}. Got {given!r} instead."
+        f"The {name!r} parameter of {type(owner).__name__} must be {accepted}. Got {shown(given)} instead."
     )
 
 

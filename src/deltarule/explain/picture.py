@@ -11,6 +11,7 @@ import numpy as np
 from deltarule.errors import SettingError
 from deltarule.explain.backward import Layer, Numbers
 from deltarule.explain.grids import number
+from deltarule.plots import literal
 
 if TYPE_CHECKING:
     from deltarule.explain.step import Update
@@ -74,6 +75,7 @@ def draw(update: Update, axes: Any = None, row: int = 0) -> Any:
         "back: each line is a term of δ = Σ weight · δ · slope; dotted is δ · slope · input, for the first weights",
         fontsize=10,
     )
+    literal(axes[0].figure)
     return axes
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deltarule.explain.rules import RULES
+from deltarule.plots import literal
 
 if TYPE_CHECKING:
     from deltarule.explain.whys import Why
@@ -54,4 +55,5 @@ def draw(why: Why, axes: Any = None) -> Any:
         f"With and without the derivative: {', '.join(about['targets'])} of {about['table']}, "
         f"network {'-'.join(map(str, about['sizes']))}"
     )
+    literal(axes[0].figure)
     return axes

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.errors import TableError
-from deltarule.tables.columns import Column, cut
+from deltarule.tables.columns import Column, cut, spelt
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null"})
 """Texts that mean "missing", whatever their case."""
@@ -88,7 +88,11 @@ def cell_text(value: object) -> str:
     if isinstance(value, (bool, np.bool_)):
         return str(value).lower()
     if isinstance(value, (Real, Decimal)):
-        plain = float(value)
+        number: Any = value
+        try:
+            plain = float(number)
+        except OverflowError:  # a whole number beyond 1.8e308
+            return "inf" if number > 0 else "-inf"
         return str(int(plain)) if plain.is_integer() else repr(plain)
     return str(value)
 
@@ -123,10 +127,12 @@ def read_text(name: str, values: NDArray[Any], *, typed: bool) -> tuple[Column, 
         return Column(name, "boolean", _looked_up(values, absent | booleans)), None
     if (not typed or markers or unknown) and (numbers := _parse_all(words - unknown, _number_not_code)):
         signs = ", ".join(sorted(repr(level) for level in markers | unknown if level.strip()))
-        note = f"{name}: text read as numbers" + (f"; {signs} counts as missing" if signs else "")
+        note = f"{spelt(name)}: text read as numbers" + (f"; {signs} counts as missing" if signs else "")
         return Column(name, "number", _looked_up(values, absent | numbers)), note
     if not typed and (commas := _decimal_commas(words - unknown)):
-        return Column(name, "number", _looked_up(values, absent | commas)), f"{name}: decimal commas read as numbers"
+        return Column(
+            name, "number", _looked_up(values, absent | commas)
+        ), f"{spelt(name)}: decimal commas read as numbers"
     if markers:
         values = object_array([None if value in markers else value for value in values])
     return Column(name, "text", values), None

@@ -179,14 +179,19 @@ def check_text(text: str, what: str, table: str) -> None:
         raise TableError(f"{table}: {what} is {text[:SHOWN_LETTERS]!r}, which is no valid text: correct it.")
 
 
+def spelt(name: str) -> str:
+    """Return a name on one line: line ends and the like as Python spells them."""
+    return name if name.isprintable() else repr(name)[1:-1]
+
+
 def cut(text: str) -> str:
     """Return a text, its end left out where it is long."""
     return text if len(text) <= SHOWN_LETTERS else text[: SHOWN_LETTERS - 1] + "…"
 
 
 def shown(names: Iterable[str]) -> str:
-    """Return names separated by commas, cut after `SHOWN`."""
-    listed = list(names)
+    """Return names separated by commas, cut after `SHOWN`, on one line."""
+    listed = [spelt(name) for name in names]
     more = f" and {len(listed) - SHOWN:,} more" if len(listed) > SHOWN else ""
     return ", ".join(listed[:SHOWN]) + more
 

@@ -249,7 +249,7 @@ def _fetchable(position: int, type_name: str) -> str:
 
 def _decoded(array: NDArray[Any]) -> NDArray[Any]:
     """Return the values in an array of JSON texts, as DuckDB keeps a column of mixed types."""
-    return object_array([None if cell is None else json.loads(cell) for cell in without_mask(array)])
+    return object_array([None if cell is None else json.loads(cell, parse_int=float) for cell in without_mask(array)])
 
 
 READERS: dict[str, Callable[[Path], Table]] = {
