@@ -9,7 +9,7 @@ demo: .venv/demo.stamp  ## train on a real table, score held-out rows, predict s
 	$(BIN)/deltarule demo
 
 test: .venv/test.stamp  ## the tests, doctests included
-	$(BIN)/python -m pytest -n auto --maxprocesses 8
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 check: .venv/dev.stamp  ## lint, types, import contract, docstrings, the code blocks of README and docs
 	$(BIN)/ruff check .
