@@ -98,7 +98,8 @@ def report(seen: list[Seen], seeds: str) -> str:
     lines += ["", table(["finding", "said", "right"], rows), ""]
     seconds = [one.seconds for one in made]
     lines.append(
-        f"A diagnosis took {np.median(seconds):.2f} s in the middle, {max(seconds):.1f} s at most. {machine()}."
+        f"A diagnosis took {np.median(seconds):.2f} s in the middle, {max(seconds):.1f} s at most"
+        f"{', its tests of the advice included' if tried else ''}. {machine()}."
     )
     missing = Counter(one.fault for one in seen if not one.made)
     if missing:
