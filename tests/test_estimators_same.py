@@ -155,6 +155,7 @@ def test_partial_fit_goes_on_as_fit_does():
     assert_same(*made)
 
 
+@pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp`:DeprecationWarning")  # of scikit-learn 1.6
 def test_lbfgs_comes_as_low():
     X, y = numbers()
     a, b = both("MLPRegressor", X, y, solver="lbfgs", max_iter=2000, activation="tanh", alpha=1.0)
