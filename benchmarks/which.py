@@ -61,21 +61,21 @@ def sine() -> Kind:
     """Return a function known at few points."""
     x = np.linspace(-1, 1, 41)[:, None]
     network = dr.Network((1, 5, 1))
-    return Kind("a curve without noise, 41 rows, 1-5-1", x, np.sin(np.pi * x), network, "squared_error", 0.5, 5e-7)
+    return Kind("a curve without noise, 41 rows, 1-5-1", x, np.sin(np.pi * x), network, "squared_error", 0.25, 5e-7)
 
 
 def surface() -> Kind:
     """Return Friedman's first surface without noise."""
     X, t = _friedman(5_000, 5, 0.0)
     network = dr.Network((5, 20, 1))
-    return Kind("a surface without noise, 5,000 rows, 5-20-1", X, t, network, "squared_error", 1.5, 5e-5)
+    return Kind("a surface without noise, 5,000 rows, 5-20-1", X, t, network, "squared_error", 1, 5e-5)
 
 
 def curve() -> Kind:
     """Return Friedman's first surface with noise, in a table of common size."""
     X, t = _friedman(1_000, 10, 1.0)
     network = dr.Network((10, 16, 1))
-    return Kind("numbers with noise, 1,000 rows, 10-16-1", X, t, network, "squared_error", 0.5)
+    return Kind("numbers with noise, 1,000 rows, 10-16-1", X, t, network, "squared_error", 0.25)
 
 
 def many() -> Kind:
@@ -161,13 +161,14 @@ def report(kind: Kind, seeds: int) -> str:
     found = runs(kind, seeds)
     ended = {name: median(losses[-1] for losses, _, _ in made) for name, made in found.items()}
     goal = NEAR * min(ended.values()) if kind.goal is None else kind.goal
-    auto = plan.make(len(kind.X)).method
+    auto, settings = plan.method_for(len(kind.X), kind.network.n_weights, kind.loss == "squared_error")
+    chosen = dr.methods.get(auto, **settings)
     rows = []
     for name in sorted(found, key=lambda name: ended[name]):
         reached = [seconds[np.argmax(losses <= goal)] if losses[-1] <= goal else np.inf
                    for losses, seconds, _ in found[name]]  # fmt: skip
         within = f"{median(reached):.3g} s" if np.isfinite(median(reached)) else "–"
-        mark = ' (`"auto"`)' if dr.methods.get(name, **METHODS[name]) == auto else ""
+        mark = ' (`"auto"`)' if dr.methods.get(name, **METHODS[name]) == chosen else ""
         pace = median(pace for _, _, pace in found[name])
         rows.append([f"`{name}`{mark}", f"{ended[name]:.3g}", within, f"{sum(np.isfinite(reached))} of {len(reached)}",
                      f"{pace:,.0f}"])  # fmt: skip

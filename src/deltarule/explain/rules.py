@@ -3,6 +3,8 @@
 None of these is for production: `deltarule.train` knows the gradient alone. They are here so that one can see what
 f′ is for, on the same rows, from the same starts, in the same order; `deltarule.explain.course` trains with them.
 
+::
+
     gradient         δ · f′(e) in every layer, and passed back as that
     agh              δ is passed back through the weights without f′; f′ multiplies only the update
                      (Bernacki and Włodarczyk, AGH 2004, a page that is copied widely)

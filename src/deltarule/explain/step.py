@@ -103,7 +103,7 @@ class Update:
 
     @cached_property
     def cancellation(self) -> Numbers:
-        """For each weight |Σ| / Σ| | over the rows' contributions, (p,): 1 where all agree, near 0 where they oppose.
+        """For each weight ``|Σ| / Σ| |`` over the rows' contributions, (p,): 1 where all agree, near 0 where not.
 
         NaN where no row contributes anything.
         """
