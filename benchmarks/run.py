@@ -21,7 +21,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--proben1", type=Path, help="folder of the Proben1 .dt files; left out without it")
     given = parser.parse_args()
-    jobs = [["online.py"], ["batch.py"], ["streams.py"], ["sklearn_face.py"], ["process.py"], ["diagnosis.py", "--try"]]
+    jobs = [["online.py"], ["batch.py"], ["streams.py"], ["sklearn_face.py"], ["process.py"], ["explain.py"]]
+    jobs.append(["diagnosis.py", "--try"])
     if given.proben1:
         jobs.append(["proben1.py", str(given.proben1)])
     sections = [INTRODUCTION]

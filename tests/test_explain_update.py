@@ -2,7 +2,7 @@
 
 import json
 from itertools import islice, pairwise
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -328,10 +328,10 @@ def test_explaining_a_row_of_a_64_64_network_takes_less_than_50_ms():
     w, x = network.initial_weights(0), np.linspace(-1, 1, 10)
     seconds = []
     for _ in range(5):
-        begun = perf_counter()
+        begun = process_time()
         str(explain.update(network, x, [0.3], w=w))
-        seconds.append(perf_counter() - begun)
-    assert min(seconds) < 0.05
+        seconds.append(process_time() - begun)
+    assert min(seconds) < 0.05  # of the processor, which others may share
 
 
 def test_the_picture_is_drawn(model):

@@ -10,6 +10,7 @@ Whatever the outputs are, a neuron's local gradient is a product of two:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -153,9 +154,16 @@ def opened(layers: tuple[Layer, ...], layer: int, neuron: int, row: int) -> list
 
     Empty for an output neuron: its error signal comes from the loss itself.
     """
+    return [Path(*way) for way in ways(layers, layer, neuron, row)]
+
+
+def ways(
+    layers: tuple[Layer, ...], layer: int, neuron: int, row: int
+) -> Iterable[tuple[str, float, float, float, float]]:
+    """Return the fields of each `Path` from a neuron, as plain tuples."""
     if layer == len(layers) - 1:
-        return []
+        return ()
     after = layers[layer + 1]
     weights, local = after.W[:, neuron], after.local[row]
     numbers = (weights, after.signal[row], after.slope[row], weights * local)
-    return [Path(*path) for path in zip(after.neurons, *(A.tolist() for A in numbers), strict=True)]
+    return zip(after.neurons, *(A.tolist() for A in numbers), strict=True)

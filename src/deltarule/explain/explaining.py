@@ -107,7 +107,8 @@ def update(
             )
         after = chosen.step(objective, state)
         after = after if settled is None else after._replace(w=settled(after.w))
-        return explained(Taken(objective, chosen, state, after), found.names, found.rows)
+        made = explained(Taken(objective, chosen, state, after), found.names, found.rows)
+    return replace(made, account=made.account._replace(notes=(*made.account.notes, *found.notes)))
 
 
 def explained(taken: Taken, names: Names, labels: tuple[str, ...]) -> Update:

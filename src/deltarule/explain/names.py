@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,15 @@ class Names:
             parts = self.outputs if last and self.outputs else [str(k) for k in range(width)]
             named.append(tuple(f"{self.network.layer_name(layer)}[{part}]" for part in parts))
         return tuple(named)
+
+    @cached_property
+    def places(self) -> tuple[tuple[int, int, int], ...]:
+        """Where each weight is, in the order of w, as plain tuples of a `Place`."""
+        found: list[tuple[int, int, int]] = []
+        for layer, (n_in, n_out) in enumerate(pairwise(self.network.sizes)):
+            found += [(layer, neuron, source) for neuron in range(n_out) for source in range(n_in)]
+            found += [(layer, neuron, n_in) for neuron in range(n_out)]
+        return tuple(found)
 
     def place(self, index: int) -> Place:
         """Return where w[index] is."""

@@ -103,9 +103,9 @@ class Update:
 
     @cached_property
     def cancellation(self) -> Numbers:
-        """For each weight ``|Σ| / Σ| |`` over the rows' contributions, (p,): 1 where all agree, near 0 where not.
+        """For each weight the size of the rows' sum, as a share of the sum of their sizes, (p,).
 
-        NaN where no row contributes anything.
+        1 where all rows agree, near 0 where they oppose each other, NaN where none contributes anything.
         """
         with np.errstate(all="ignore"):
             whole = backward.sizes(self.names.network, self.layers)

@@ -22,13 +22,17 @@ ACCEPTED = (
 )
 
 
+ENCODED = "inputs and targets are as the network sees them: encoded and scaled by the model"
+
+
 class Subject(NamedTuple):
-    """What a step is explained of: an objective over the rows in question, the weights, and names."""
+    """What a step is explained of: an objective over the rows in question, the weights, names, and what to note."""
 
     objective: Objective
     w: Numbers
     names: Names
     rows: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def of(
@@ -86,7 +90,8 @@ def _of_model(model: Model, rows: Any, w: Any, l2: float | None, take: Any, quer
     penalty = model.training.l2 if l2 is None else l2
     objective = Objective(model.network, model.loss, X, T, l2=penalty)
     names = Names(model.network, tuple(model.encoding.input_names), _outputs(model))
-    return Subject(objective, objective.weights(model.members[member] if w is None else w), names, labels)
+    w = objective.weights(model.members[member] if w is None else w)
+    return Subject(objective, w, names, labels, (ENCODED,))
 
 
 def _outputs(model: Model) -> tuple[str, ...]:

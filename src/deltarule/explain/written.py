@@ -31,7 +31,6 @@ from deltarule.explain.names import ARROW
 if TYPE_CHECKING:
     from deltarule.explain.step import Update, Wanted
 
-PATH = ("to", "weight", "delta", "slope", "share")
 KEPT = {"e": "E", "y": "Y", "delta": "delta", "signal": "signal", "slope": "slope", "local": "local"}
 OPENED = 20
 """So many rows, the first ones, are given number by number."""
@@ -73,8 +72,10 @@ def _neurons(update: Update, layer: backward.Layer, opened: int) -> list[dict[st
 
 
 def _paths(update: Update, layer: int, neuron: int, row: int) -> list[dict[str, Any]]:
-    found = backward.opened(update.layers, layer, neuron, row)
-    return [dict(zip(PATH, path, strict=True)) for path in found]
+    return [
+        {"to": to, "weight": weight, "delta": delta, "slope": slope, "share": share}
+        for to, weight, delta, slope, share in backward.ways(update.layers, layer, neuron, row)
+    ]
 
 
 def _weights(update: Update, indices: list[int], opened: int) -> list[dict[str, Any]]:
@@ -83,7 +84,7 @@ def _weights(update: Update, indices: list[int], opened: int) -> list[dict[str, 
     came_in = [np.column_stack([layer.X[:opened], np.ones(opened)]).T.tolist() for layer in update.layers]
     terms = {term.name: term.values[indices].tolist() for term in update.account.terms}
     each = zip(
-        [update.names.place(index) for index in indices],
+        [update.names.places[index] for index in indices],
         update.before[indices].tolist(), update.after[indices].tolist(), update.step[indices].tolist(),
         update.rates(indices), (-update.data[indices]).tolist(), cancelled, zip(*terms.values(), strict=True),
         strict=True,
