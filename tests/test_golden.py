@@ -47,8 +47,6 @@ def test_a_model_predicts_what_it_predicted_when_it_was_written(path):
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
-def test_a_file_of_this_version_is_written_again_with_the_same_numbers(name):
+def test_a_file_of_this_version_is_written_again_to_the_byte(name):
     path = GOLDEN / str(modelfile.FORMAT.version) / f"{name}.deltarule"
-    again, data = modelfile.to_bytes(dr.load(path)), path.read_bytes()
-    assert modelfile.to_bytes(modelfile.from_bytes(again)) == again
-    assert again[8 + int.from_bytes(again[:8], "little") :] == data[8 + int.from_bytes(data[:8], "little") :]
+    assert modelfile.to_bytes(dr.load(path)) == path.read_bytes()

@@ -361,6 +361,17 @@ def test_paths_that_are_refused(tmp_path, case):
         dr.load(tmp_path / name)
 
 
+def test_links_stand_for_what_they_lead_to(data, tmp_path):
+    (tmp_path / "m").write_bytes(data)
+    for name, target in {"good": "m", "zero": "/dev/zero", "folder": ".", "loop": "loop", "nowhere": "none"}.items():
+        (tmp_path / name).symlink_to(target)
+    assert np.array_equal(dr.load(tmp_path / "good").w, modelfile.from_bytes(data).w)
+    words = {"zero": "not a regular file", "folder": "is a folder", "loop": "cannot be read", "nowhere": "There is no"}
+    for name, expected in words.items():
+        with pytest.raises(ModelFileError, match=expected):
+            dr.load(tmp_path / name)
+
+
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ModelFileError, match="not a regular file"):

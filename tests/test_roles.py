@@ -113,7 +113,7 @@ NAMES = [f"name {i}" for i in range(N)]
             {},
             r"'y' of the dictionary holds inf in row 1. Numbers must lie between",
         ),
-        ({"y": REAL, "z": [*REAL[1:], -2e150]}, {}, r"'z' of the dictionary holds -2e\+150 in row 120"),
+        ({"y": REAL, "z": [*REAL[1:], -2e300]}, {}, r"'z' of the dictionary holds -2e\+300 in row 120"),
         (
             {"y": REAL, "id no": NAMES, "who": NAMES[: MAX_LEVELS + 1] + ["n"] * (N - MAX_LEVELS - 1)},
             {},
