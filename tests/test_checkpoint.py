@@ -538,6 +538,12 @@ def test_another_fit_is_refused(tmp_path):
         train(objective, w, checkpoint=Checkpoint(tmp_path / "run", resume=True))
 
 
+def test_a_table_in_memory_is_not_kept(tmp_path):
+    columns = {name: column.tolist() for name, column in waves().items()}
+    dr.fit(columns, "y", method="cg", l2=0.0, max_steps=2, checkpoint=tmp_path / "run")
+    assert runfile.newest(tmp_path / "run").saved.content["about"]["arguments"] is None
+
+
 def test_a_goal_of_the_callers_own_may_be_kept_too(tmp_path):
     kept = Checkpoint(tmp_path / "run", about={"output": "m"})
     train(*problem(Online())[:2], "online", [stopping.MaxSteps(1)], checkpoint=kept)

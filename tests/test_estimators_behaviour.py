@@ -303,7 +303,7 @@ REFUSED = {
     "verbose": [-1, "loud"], "warm_start": ["yes"], "momentum": [-0.1, 1.1, nan], "nesterovs_momentum": ["yes"],
     "early_stopping": ["ghost", 1], "validation_fraction": [-0.1, 1.0], "beta_1": [-0.1, 1.0], "beta_2": [-0.1, 1.0],
     "epsilon": [0.0, -1e-8, inf], "n_iter_no_change": [0, -1, 2.5], "max_fun": [0, -1], "loss": ["ghost", None],
-    "scale": ["robust", True], "restarts": [0, 1.5], "ensemble": [0, "many"],
+    "scale": ["robust", True], "restarts": [0, 1.5], "ensemble": [0, "many"], "interrupt": ["stop", None],
 }  # fmt: skip
 
 
@@ -410,6 +410,19 @@ def test_weights_of_rows():
             small(MLPRegressor).fit(X, y, sample_weight=wrong)
 
 
+@pytest.mark.promise("P14")
+def test_an_interrupt_is_raised_unless_asked_otherwise(monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deltarule.estimators.training._print", interrupt)
+    model = small(MLPRegressor, verbose=True)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*curve())
+    assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.promise("P14")
 def test_an_interrupted_fit_keeps_what_it_has(monkeypatch):
     X, y = curve()
     seen = []
@@ -421,6 +434,6 @@ def test_an_interrupted_fit_keeps_what_it_has(monkeypatch):
 
     monkeypatch.setattr("deltarule.estimators.training._print", interrupt)
     with pytest.warns(UserWarning, match="interrupted"):
-        model = small(MLPRegressor, verbose=True, max_iter=50).fit(X, y)
+        model = small(MLPRegressor, verbose=True, max_iter=50, interrupt="keep", restarts=3).fit(X, y)
     assert model.n_iter_ == 3
     np.testing.assert_array_equal(weights(model), weights(small(MLPRegressor, max_iter=3).fit(X, y)))

@@ -62,7 +62,8 @@ def of_fit(
     Parameters
     ----------
     given : mapping
-        Its arguments: kept as they are where all of them are plain values, so that the call can be made again.
+        Its arguments: kept as they are where the source is a file and all others are plain values, so that the call can
+        be made again.
     network : Network
         The largest there will be.
     loss : Loss
@@ -74,7 +75,7 @@ def of_fit(
     table : mapping of str to array
         All rows as numbers, and which of them are in which part.
     """
-    plain = all(map(_is_plain, given.values()))
+    plain = isinstance(given["source"], str | Path) and all(map(_is_plain, given.values()))
     return {
         "call": "fit",
         **of_method(planned.method),

@@ -74,7 +74,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         momentum: float = 0.9, nesterovs_momentum: bool = True, early_stopping: Any = False,
         validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
         n_iter_no_change: float = 10, max_fun: int = 15000, loss: Any = "log_loss", class_weight: Any = None,
-        scale: str | None = None, restarts: int = 1, ensemble: int = 1,
+        scale: str | None = None, restarts: int = 1, ensemble: int = 1, interrupt: str = "raise",
     ) -> None:  # fmt: skip
         parameters.keep(self, locals())
 

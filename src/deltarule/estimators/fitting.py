@@ -77,6 +77,12 @@ def fit(
             with _too_large_as_scikit_learn_says(training):
                 task, run = tasks.make(owner, network, training, validating, asked, limits, run)
             finished.append(train(task, run, watch))
+            if finished[-1].interrupted:
+                break
+    if finished[-1].interrupted:
+        finished = [run for run in finished if run.progress.losses]
+        if not finished:
+            raise KeyboardInterrupt
     kept = _best(finished, 1 if going_on or incremental else int(owner.restarts), validating is not None, limits)
     failure = next((run.failure for run in kept if run.failure), "")
     if failure and not all(run.progress.losses for run in kept):

@@ -174,6 +174,10 @@ PARAMETERS: dict[str, Row] = {
         *_FLAG, "Whether `fit` computes what ``predict(return_std=True)`` needs to tell the standard deviation of new "
         "observations; for squared error, and matrices of the size of the weights squared.",
     ),
+    "interrupt": Row(
+        _one_of("raise", "keep"), "one of 'raise', 'keep'",
+        "What Ctrl-C does: it is raised, or with ``keep`` ends `fit` with the weights so far, as in scikit-learn.",
+    ),
 }  # fmt: skip
 """All parameters by name, in the order of the signature."""
 

@@ -55,6 +55,7 @@ def limits(owner: Any, incremental: bool) -> Limits:
         adaptive=owner.solver == "sgd" and owner.learning_rate == "adaptive",
         verbose=bool(owner.verbose),
         warns=not incremental,
+        keeps=owner.interrupt == "keep",
     )
 
 

@@ -36,7 +36,8 @@ class Limits(NamedTuple):
     """When a run ends, and what it tells.
 
     `early_stopping` is ``score``, ``loss`` or empty; `useless` is how many steps of no use in a row end a batch method;
-    `adaptive` divides the learning rate instead of stopping; `warns` says whether to warn of a run cut short.
+    `adaptive` divides the learning rate instead of stopping; `warns` says whether to warn of a run cut short,
+    `keeps` whether Ctrl-C ends it instead of being raised.
     """
 
     max_iter: int
@@ -48,6 +49,7 @@ class Limits(NamedTuple):
     adaptive: bool
     verbose: bool
     warns: bool
+    keeps: bool = False
 
 
 class Task(NamedTuple):
@@ -78,7 +80,8 @@ class Run(NamedTuple):
     `w` are the weights that the estimator shows: the best ones where early stopping keeps them. `seed` is for methods
     that want one. `state` is the method's own, None where it starts anew from w; it belongs to what `about` tells: the
     rule of online training, or a digest of a batch method's rows and settings. `split` are the rows that train and
-    those that were set aside for validation. `failure` says where a number became non-finite.
+    those that were set aside for validation. `failure` says where a number became non-finite, `interrupted`
+    whether Ctrl-C ended it.
     """
 
     w: Numbers
@@ -90,6 +93,7 @@ class Run(NamedTuple):
     split: Split | None = None
     iterations: int = 0
     failure: str = ""
+    interrupted: bool = False
 
 
 class End(NamedTuple):
@@ -112,7 +116,9 @@ def train(task: Task, run: Run, watch: Watch) -> Run:
         for iterations in range(1, limits.max_iter + 1):
             watch.begin()
             before, state = state, next(following)
-            if not is_finite(state):
+            with np.errstate(over="ignore", invalid="ignore"):
+                finite = is_finite(state)
+            if not finite:
                 failure = _divergence(task, before, state, iterations)
                 if not limits.early_stopping or progress.best_w is None:
                     return run._replace(w=before.w, state=before, iterations=iterations - 1, failure=failure)
@@ -140,6 +146,9 @@ def train(task: Task, run: Run, watch: Watch) -> Run:
             if end.why:
                 break
     except KeyboardInterrupt:
+        if not limits.keeps:
+            raise
+        run = run._replace(interrupted=True)
         warnings.warn("Training interrupted by user.", stacklevel=5)
         end = End("Interrupted.")
     if limits.verbose and end.why:
