@@ -24,6 +24,7 @@ sanitize: .venv/dev.stamp  ## the kernels' tests on a build with the address and
 	bash native/tests/sanitize.sh $(BIN)/python
 
 bench: .venv/bench.stamp  ## the tables of benchmarks/RESULTS.md
+	sh benchmarks/install_peers.sh
 	$(BIN)/python benchmarks/run.py
 
 docs: .venv/dev.stamp  ## the documentation as HTML in docs/_build
