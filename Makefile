@@ -27,6 +27,7 @@ fuzz: .venv/test.stamp  ## 100,000 damaged models and some thousand hostile tabl
 	$(BIN)/python benchmarks/fuzz.py --cases 100000
 
 bench: .venv/bench.stamp  ## the tables of benchmarks/RESULTS.md
+	sh benchmarks/install_peers.sh
 	$(BIN)/python benchmarks/run.py
 
 docs: .venv/dev.stamp  ## the documentation as HTML in docs/_build

@@ -107,6 +107,8 @@ def test_the_array_engine_can_be_asked_for():
     code = "import numpy as np, deltarule as dr; print(dr.engines.in_use())"
     assert "asks for the array engine" in ask(code, **{native.ENGINE: "array"})
     assert "it is native or array" in ask(code, **{native.ENGINE: "gpu"})
+    if native.kernels() is not None:
+        assert "DELTARULE_ISA was 'mmx'; this processor has baseline" in ask(code, **{native.ISA: "mmx"})
     assert "whole number from 1 up" in ask(
         "from deltarule.engines import native; native.n_threads()", **{native.THREADS: "0"}
     )

@@ -105,7 +105,8 @@ def in_use() -> str:
         return f"NumPy, because the environment variable {native.ENGINE} asks for the array engine."
     if kernels is None:
         return UNCOMPILED
-    return f"Compiled kernels for {kernels.isa()}, up to {native.n_threads()} threads."
+    threads = native.n_threads()
+    return f"Compiled kernels for {kernels.isa()}, {'one thread' if threads == 1 else f'up to {threads} threads'}."
 
 
 @cache

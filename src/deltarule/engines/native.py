@@ -27,6 +27,8 @@ ENGINE = "DELTARULE_ENGINE"
 """The environment variable that asks for the array engine, for comparison, with ``array``."""
 THREADS = "DELTARULE_THREADS"
 """The environment variable that limits the threads of a call."""
+ISA = "DELTARULE_ISA"
+"""The environment variable that names the instruction set of the kernels."""
 OPENMP_THREADS = "OMP_NUM_THREADS"
 """The one that says so to most libraries; joblib sets it in the processes it starts, so that they share the machine."""
 
@@ -53,14 +55,19 @@ def kernels() -> Any:
     Raises
     ------
     SettingError
-        If the environment variable DELTARULE_ENGINE holds anything but ``native`` or ``array``.
+        If the environment variable DELTARULE_ENGINE holds anything but ``native`` or ``array``, or DELTARULE_ISA an
+        instruction set that this processor lacks.
     """
     if not wanted():
         return None
     try:
-        return import_module("deltarule.engines._native")
+        module = import_module("deltarule.engines._native")
     except ImportError:
         return None
+    there = module.isas()
+    if (given := os.environ.get(ISA)) and given not in there:
+        raise SettingError(f"The environment variable {ISA} was {given!r}; this processor has {', '.join(there)}.")
+    return module
 
 
 def wanted() -> bool:
