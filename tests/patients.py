@@ -157,7 +157,7 @@ def start(net):
 
 
 SPLIT = 0.3
-POOR, GOOD = 1, 0
+POOR, GOOD = 1, 10
 KINDS = {
     make.__name__: make
     for make in (
