@@ -254,5 +254,5 @@ def _kind(value: Any) -> str:
 
 def _columns(records: Sequence[Record], details: tuple[str, ...]) -> list[Sequence[Any]]:
     """Return the values of some records by columns: those of all methods, then the method's own."""
-    *plain, own = zip(*records, strict=True)
-    return [*plain, *([told[name] for told in own] for name in details)]
+    plain = ([record[i] for record in records] for i in range(len(PLAIN)))
+    return [*plain, *([record.details[name] for record in records] for name in details)]
