@@ -118,7 +118,9 @@ def test_initial_weights_are_refused_by_name(number):
 MADE = [*METHODS.values(), *RULES.values(), *SCHEDULES.values(), StrongWolfe, stopping.MaxSteps,
         stopping.MaxPasses, stopping.MaxSeconds, stopping.Goal, stopping.MinGrad, stopping.MaxFail,
         stopping.Stalled]  # fmt: skip
-COUNTS = ("batch_size", "seed", "rows_per_step", "memory", "restart_every", "max_products", "max_trials")
+COUNTS = (
+    "steps", "checks", "batch_size", "seed", "rows_per_step", "memory", "restart_every", "max_products", "max_trials"
+)  # fmt: skip
 """Whole numbers, which Python holds however long they are."""
 SETTINGS = [(made, row.name) for made in MADE for row in fields(made) if row.init]
 
