@@ -105,7 +105,8 @@ def run(kind, first, cases, seed):
     with tempfile.TemporaryDirectory() as folder:
         ended = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False)
     if ended.returncode:
-        sys.exit(f"{kind}: ended with status {ended.returncode}\n{ended.stderr[-4_000:]}")
+        faults = [line for line in ended.stderr.splitlines() if line.endswith("is a fault")]
+        sys.exit(f"{kind}: ended with status {ended.returncode}\n{ended.stderr[-4_000:]}\n{' '.join(faults)}")
     return json.loads(ended.stdout.splitlines()[-1])
 
 

@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--proben1", type=Path, help="folder of the Proben1 .dt files; left out without it")
     given = parser.parse_args()
     jobs = [["online.py"], ["batch.py"], ["streams.py"], ["sklearn_face.py"], ["process.py"], ["explain.py"]]
-    jobs += [["diagnosis.py", "--try"], ["trust.py"]]
+    jobs += [["diagnosis.py", "--try"], ["trust.py"], ["fuzz.py"]]
     if given.proben1:
         jobs.append(["proben1.py", str(given.proben1)])
     sections = [INTRODUCTION]

@@ -315,6 +315,7 @@ CONTRADICTIONS = {
     "loss": lambda c: c.update(loss="cross_entropy"),
     "unknown loss": lambda c: c.update(loss="eval(1)"),
     "loss parameter": lambda c: c.update(loss="huber(nan)"),
+    "loss without end": lambda c: c.update(loss=f"huber({'[' * 3_000})"),
     "scores of no part": lambda c: c["training"]["scores"].clear(),
     "scores of two tests": lambda c: c["training"]["scores"].update(validation=c["training"]["scores"]["test"]),
     "no runs": lambda c: c["training"]["runs"].clear(),

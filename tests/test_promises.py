@@ -47,8 +47,3 @@ def test_a_promise_has_tests_and_the_page_names_some_of_them(promise):
     assert any(promise in carried for carried in MARKED.values())
     named = re.findall(r"`(test_\w+\.py::test_\w+)`", ROWS[promise])
     assert named and [name for name in named if promise not in MARKED.get(name, ())] == []
-
-
-@pytest.mark.parametrize("promise", KEPT)
-def test_a_promise_has_a_figure(promise):
-    assert re.search(r"\| [\d,]+ cases, \d+ s $", ROWS[promise])

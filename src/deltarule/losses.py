@@ -16,7 +16,7 @@ from math import log
 from typing import Any
 
 from deltarule.activations import ACTIVATIONS, Activation, softplus
-from deltarule.errors import SettingError, unknown
+from deltarule.errors import SettingError, shown, unknown
 from deltarule.numeric import isfinite
 from deltarule.special import Array
 
@@ -241,7 +241,7 @@ def get(name: str | Loss) -> Loss:
     try:
         parameter = float(rest.removesuffix(")") if rest.endswith(")") else "")
     except ValueError:
-        raise SettingError(f"The loss {name!r} is not a name with a number, as in 'huber(0.5)'.") from None
+        raise SettingError(f"The loss {shown(name)} is not a name with a number, as in 'huber(0.5)'.") from None
     return found(parameter)
 
 

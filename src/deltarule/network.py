@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deltarule import activations as table
 from deltarule.activations import Activation
-from deltarule.errors import SettingError, unknown
+from deltarule.errors import SettingError, shown, unknown
 from deltarule.special import Array
 
 INITIALIZATIONS = ("auto", "uniform", "glorot", "he", "lecun", "nguyen_widrow")
@@ -175,9 +175,11 @@ def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
         given = tuple(sizes)
         whole = tuple(int(n) for n in given)
     except (TypeError, ValueError, OverflowError):
-        raise SettingError(f"The sizes were {sizes!r}; give whole numbers, as in (10, 32, 1).") from None
+        raise SettingError(f"The sizes were {shown(sizes)}; give whole numbers, as in (10, 32, 1).") from None
     if len(whole) < 2 or any(n < 1 or n != g for n, g in zip(whole, given, strict=True)):
-        raise SettingError(f"The sizes were {given!r}; give two or more positive whole numbers, as in (10, 32, 1).")
+        raise SettingError(
+            f"The sizes were {shown(given)}; give two or more positive whole numbers, as in (10, 32, 1)."
+        )
     return whole
 
 
