@@ -117,9 +117,9 @@ def copied_rule(lesson: Lesson, found: Sequence[Measured], trained: Trained, see
     return Fact(
         6,
         "A widely copied page (Bernacki and Włodarczyk, AGH 2004) passes δ back without f′ and multiplies by f′ only "
-        "in the update. For the first hidden layer of a one-output network with no other that is the gradient divided "
-        "by a positive number; elsewhere it is not the gradient. Its plans for the learning rate are still good: start "
-        "large and decrease; or start small, grow, decrease at the end.",
+        "in the update. For one row, what it gives the hidden layer of a one-output network with no other is the "
+        "gradient divided by a positive number; elsewhere it is not the gradient. Its plans for the "
+        "learning rate are still good: start large and decrease; or start small, grow, decrease at the end.",
         f"One row, one output, one hidden layer: gradient / rule is one number for all hidden weights, to within "
         f"{number(spread)} of it; {sum(one.cases_reversed for one in alike):,} of {sum(one.cases for one in alike):,} "
         "steps turned a weight round. Elsewhere, large weights: "
