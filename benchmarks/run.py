@@ -25,7 +25,10 @@ def main() -> None:
     jobs += [["diagnosis.py", "--try"], ["trust.py"], ["fuzz.py"]]
     if given.proben1:
         jobs.append(["proben1.py", str(given.proben1)])
+        jobs.append(["methods.py", "--proben1", str(given.proben1)])
+        jobs.append(["auto.py", str(given.proben1), "--peers", "fann", "nnet"])
     sections = [INTRODUCTION]
+    jobs.append(["choice.py"])
     for script, *arguments in jobs:
         print(f"running {script}", file=sys.stderr)
         done = subprocess.run(

@@ -75,7 +75,7 @@ class Objective:
         if not (isinstance(l2, int | float) and isfinite(l2) and l2 >= 0):
             raise SettingError(f"l2 was {l2!r}; it is a number from 0 up.")
         self.l2 = float(l2)
-        self.rows = _checked_rows(network, self.loss, X, T, sample_weight)
+        self.rows = _in_one_piece(_checked_rows(network, self.loss, X, T, sample_weight))
         self.engine = choose(network, self.loss, self.rows.X) if engine is None else engine
         self._xp = array_namespace(self.rows.X)
         self._shape, self._dtype, self._n = (network.n_weights,), self.rows.X.dtype, float(self.rows.X.shape[0])
@@ -250,6 +250,11 @@ def _checked_rows(network: Network, loss: Loss, X: Array, T: Array, s: Array | N
     if bool(xp.any(s < 0)) or total <= 0:
         raise InputError("sample_weight must hold no negative number, and at least one above 0.")
     return Rows(X, T, s * (X.shape[0] / total))
+
+
+def _in_one_piece(rows: Rows) -> Rows:
+    """Return the rows with NumPy's arrays contiguous, which kernels would otherwise copy in every pass."""
+    return Rows(*(np.ascontiguousarray(A) if isinstance(A, np.ndarray) else A for A in rows))
 
 
 def _floating(values: Any, name: str) -> Array:
