@@ -14,13 +14,10 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-// Pairs of neurons at a time; not 64, for their panels would start at multiples of 2 KB and share few sets of the cache.
-inline constexpr int z_columns = 66;
-// Rows at a time: the products of 66 pairs on both sides have to share the second-level cache.
-inline constexpr int gauss_newton_rows = vector_bytes == 64 ? longest_block : longest_block / 2;
+inline constexpr int z_columns = 64;  // pairs of neurons at a time
 // Bytes of products of pairs of inputs at a time: of the second-level cache; more with more outputs, because the
 // products of neurons are built anew for each such piece.
-inline constexpr std::ptrdiff_t u_bytes = (vector_bytes == 64 ? 384 : 192) * 1024, most_u_bytes = 4 * u_bytes;
+inline constexpr std::ptrdiff_t u_bytes = 384 * 1024, most_u_bytes = 4 * u_bytes;
 
 // Whether J'J is the smaller work: vectors of multiplications for each row, those that build the factors included.
 template <class T>
@@ -45,7 +42,7 @@ struct GaussNewtonSpace {
 
     explicit GaussNewtonSpace(const BatchPlan& plan)
         : whole(jacobian_is_less<T>(plan)),
-          rows(plan.held_rows < gauss_newton_rows ? plan.held_rows : gauss_newton_rows),
+          rows(plan.held_rows),
           outputs(plan.layers[plan.network.depth - 1].n_out) {
         std::ptrdiff_t neurons = 0, all_inputs = 0;
         for (int l = 0; l < plan.network.depth; ++l) {
@@ -199,7 +196,7 @@ inline double batch_gauss_newton(const BatchPlan& plan, BatchWeights<T> weights,
     T* memory = workspace + plan.n_workspace;
     double total = 0;
     clear_bias_sums(plan, workspace);
-    cut(rows.n, int(space.rows), [&](std::int64_t start, int in_block) {
+    cut(rows.n, plan.block_rows, [&](std::int64_t start, int in_block) {
         cut(in_block, panel_rows<T>, [&](std::int64_t offset, int n) {
             const std::int64_t first = start + offset;
             const PanelView<T> at{plan, workspace, int(offset / panel_rows<T>)};

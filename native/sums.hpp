@@ -10,9 +10,6 @@ namespace deltarule::DELTARULE_ISA {
 
 inline constexpr int row_unit = 48;         // a multiple of every instruction set's panel
 inline constexpr std::ptrdiff_t line = 64;  // bytes of the cache
-// Of a cache, for the sides of products that others pass by: the second-level one where vectors are widest, the
-// first-level one elsewhere.
-inline constexpr std::ptrdiff_t near_bytes = vector_bytes == 64 ? 256 * 1024 : 12 * 1024;
 inline constexpr int dot_height = n_registers == 32 ? 4 : 3, dot_width = n_registers == 32 ? 6 : 4;
 
 // Some panels of a layer: `stride` numbers from one panel to the next, `rows` rows in all.
@@ -166,9 +163,7 @@ template <class T>
 inline void dot_sums(Panels<const T> D, int n_out, Panels<const T> Y, int n_in, int panels, T* G,
                      std::ptrdiff_t g_stride) {
     const Tiles down(n_out, dot_height), across(n_in, dot_width);
-    // tiles of D that stay in the cache while Y passes by
-    const std::ptrdiff_t bytes = std::ptrdiff_t(dot_height) * panels * panel_rows<T> * std::ptrdiff_t(sizeof(T));
-    const int fit = int(near_bytes / (bytes > 0 ? bytes : 1)), far = fit < 1 ? 1 : fit;
+    constexpr int far = 16;  // tiles of D that stay in the cache while Y passes by
     for (int chunk = 0; chunk < down.count; chunk += far)
         for (int i = 0; i < across.count; ++i)
             for (int j = chunk; j < down.count && j < chunk + far; ++j) {
