@@ -7,16 +7,17 @@
 namespace deltarule::DELTARULE_ISA {
 
 template <class T>
-inline void add_block_gradient(const BatchPlan& plan, const T* workspace, const T* X, int rows, T* grad) {
+inline void add_block_gradient(const BatchPlan& plan, T* workspace, const T* X, int rows, T* grad) {
     constexpr int R = panel_rows<T>;
     for (int l = 0; l < plan.network.depth; ++l) {
         const BatchLayer& layer = plan.layers[l];
-        const Panels<const T> D{workspace + layer.slope, std::ptrdiff_t(layer.n_out) * R};
+        const Panels<const T> D{workspace + layer.slope, layer.panel};
         if (l == 0 && plan.by_rows) {
-            outer_sums(D, layer.n_out, rows, X, layer.n_in, layer.n_in, grad + layer.w, layer.n_in);
+            outer_sums(D, layer.n_out, rows, X, layer.n_in, layer.n_in, grad + layer.w, layer.n_in,
+                       workspace + plan.columns);
         } else {
             const Panels<const T> Y{workspace + (l == 0 ? plan.x : plan.layers[l - 1].y),
-                                    std::ptrdiff_t(layer.n_in) * R};
+                                    l == 0 ? plan.x_panel : plan.layers[l - 1].panel};
             dot_sums(D, layer.n_out, Y, layer.n_in, (rows + R - 1) / R, grad + layer.w, layer.n_in);
         }
     }
@@ -42,12 +43,25 @@ template <class F>
     for (std::int64_t first = 0; first < n; first += piece) f(first, int(n - first < piece ? n - first : piece));
 }
 
+// Calls f(first row, rows, what arrives at the first layer if it has been found) panel by panel.
+template <class T, class F>
+inline void panel_by_panel(const BatchPlan& plan, BatchWeights<T> weights, const T* X, std::int64_t n, T* workspace,
+                           F&& f) {
+    const std::ptrdiff_t n_in = plan.layers[0].n_in, stride = row_stride<T>(plan.layers[0].n_out);
+    cut(n, row_unit, [&](std::int64_t start, int in_unit) {
+        if (plan.forward_rows) arrive_rows(plan, weights, X + start * n_in, in_unit, workspace);
+        cut(in_unit, panel_rows<T>, [&](std::int64_t offset, int rows) {
+            f(start + offset, rows, plan.forward_rows ? workspace + plan.x + offset * stride : nullptr);
+        });
+    });
+}
+
 template <class T>
 inline double batch_value(const BatchPlan& plan, BatchWeights<T> weights, BatchRows<T> rows, T* workspace) {
     const int n_in = plan.layers[0].n_in, n_out = plan.layers[plan.network.depth - 1].n_out;
-    const PanelView<T> at{plan, workspace, 0};
     double total = 0;
-    cut(rows.n, panel_rows<T>, [&](std::int64_t first, int n) {
+    panel_by_panel(plan, weights, rows.X, rows.n, workspace, [&](std::int64_t first, int n, const T* arrived) {
+        const PanelView<T> at{plan, workspace, 0, arrived};
         forward<false>(at, weights, rows.X + first * n_in, n);
         total += output_loss<false>(at, rows.targets + first * n_out, rows.s ? rows.s + first : nullptr, n);
     });
@@ -61,14 +75,15 @@ inline double batch_value_grad(const BatchPlan& plan, BatchWeights<T> weights, B
     double total = 0;
     clear_bias_sums(plan, workspace);
     cut(rows.n, plan.block_rows, [&](std::int64_t start, int in_block) {
-        cut(in_block, panel_rows<T>, [&](std::int64_t offset, int n) {
+        const T* const X = rows.X + start * n_in;
+        panel_by_panel(plan, weights, X, in_block, workspace, [&](std::int64_t offset, int n, const T* arrived) {
             const std::int64_t first = start + offset;
-            const PanelView<T> at{plan, workspace, int(offset / panel_rows<T>)};
-            forward<true>(at, weights, rows.X + first * n_in, n);
+            const PanelView<T> at{plan, workspace, int(offset / panel_rows<T>), arrived};
+            forward<true>(at, weights, X + offset * n_in, n);
             total += output_loss<true>(at, rows.targets + first * n_out, rows.s ? rows.s + first : nullptr, n);
             backward(at, weights);
         });
-        add_block_gradient(plan, workspace, rows.X + start * n_in, in_block, grad);
+        add_block_gradient(plan, workspace, X, in_block, grad);
     });
     add_bias_sums(plan, workspace, grad);
     return total;

@@ -49,14 +49,23 @@ inline void softmax_panel(int n, T* arrived, T* y) {
     }
 }
 
+// What arrives at the first layer for up to row_unit rows, row after row: its weights are read once for all of them.
+template <class T>
+inline void arrive_rows(const BatchPlan& plan, BatchWeights<T> weights, const T* X, int rows, T* workspace) {
+    const BatchLayer& layer = plan.layers[0];
+    multiply_rows(X, layer.n_in, rows, weights.packed + layer.forward, layer.n_in, layer.n_out, weights.w + layer.b,
+                  workspace + plan.x);
+}
+
 // What arrives at layer l from the layer before, or from X.
 template <class T>
 inline void arrive(const PanelView<T>& at, int l, BatchWeights<T> weights, const T* X, int rows, T* e) {
     const BatchLayer& layer = at.plan.layers[l];
     const T *A = weights.packed + layer.forward, *bias = weights.w + layer.b;
     if (l == 0 && at.plan.forward_rows) {
-        multiply_rows(X, layer.n_in, rows, A, layer.n_in, layer.n_out, bias, at.x());
-        to_panel(at.x(), vectors_of<T>(layer.n_out) * simd<T>::width, rows, layer.n_out, e);
+        if (!at.arrived_rows) multiply_rows(X, layer.n_in, rows, A, layer.n_in, layer.n_out, bias, at.x());
+        const T* const arrived = at.arrived_rows ? at.arrived_rows : at.x();
+        to_panel(arrived, vectors_of<T>(layer.n_out) * simd<T>::width, rows, layer.n_out, e);
         return;
     }
     if (l == 0) to_panel(X, layer.n_in, rows, layer.n_in, at.x());
@@ -90,13 +99,6 @@ template <class V>
     V mean{};
     for (int k = 0; k < n; ++k) mean = fma(load<V>(d + k * R), load<V>(y + k * R), mean);
     for (int k = 0; k < n; ++k) store(d + k * R, load<V>(y + k * R) * (load<V>(d + k * R) - mean));
-}
-
-template <class V>
-[[gnu::always_inline]] inline ints_of<V> lanes_below(int n) {
-    ints_of<V> number;
-    for (int i = 0; i < lanes<V>; ++i) number[i] = i;
-    return number < n;
 }
 
 // Σ s · loss of a panel; with_grad: the outputs' local gradients, times s, take the place of the slopes.

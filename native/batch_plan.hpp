@@ -7,9 +7,8 @@
 namespace deltarule::DELTARULE_ISA {
 
 inline constexpr std::ptrdiff_t block_bytes = 384 * 1024;  // of the second-level cache, for one block's numbers
-inline constexpr int row_unit = 48, longest_block = 480;   // a block is a multiple of every instruction set's panel
+inline constexpr int longest_block = 480;                   // rows; a block is a multiple of row_unit
 inline constexpr std::ptrdiff_t predict_bytes = 16 * 1024;  // of the first-level cache, for a layer's outputs
-inline constexpr std::ptrdiff_t line = 64;                 // bytes
 
 // A row of so many numbers in whole vectors.
 template <class T>
@@ -28,6 +27,15 @@ template <class T>
 inline std::ptrdiff_t predict_block(std::ptrdiff_t row) {
     const std::ptrdiff_t fit = predict_bytes / (row * std::ptrdiff_t(sizeof(T))) / row_unit * row_unit;
     return fit < 2 * row_unit ? 2 * row_unit : fit > longest_block ? longest_block : fit;
+}
+
+// Numbers from one panel of so many features to the next: an odd number of cache lines, so that the same features of
+// many panels do not meet in a few sets of the cache.
+template <class T>
+inline std::ptrdiff_t panel_stride(std::ptrdiff_t features) {
+    constexpr std::ptrdiff_t in_line = line / std::ptrdiff_t(sizeof(T));
+    const std::ptrdiff_t lines = (features * panel_rows<T> + in_line - 1) / in_line;
+    return (lines | 1) * in_line;
 }
 
 template <class T>
@@ -53,8 +61,12 @@ inline BatchPlan plan_batch(const NetworkView& network, std::int64_t n, BatchLay
         return at;
     };
     std::ptrdiff_t widest = 0;
-    const std::ptrdiff_t x_width = plan.forward_rows ? row_stride<T>(network.sizes[1]) : n_in;
-    plan.x = take(plan.n_workspace, (x_width > n_in ? x_width : n_in) * (plan.by_rows ? R : plan.held_rows));
+    const std::ptrdiff_t x_width = row_stride<T>(network.sizes[1]);
+    plan.x_panel = panel_stride<T>(n_in);
+    const std::ptrdiff_t unit = plan.forward_rows ? x_width * row_unit : 0, panels = plan.held_rows / R;
+    const std::ptrdiff_t inputs = plan.by_rows ? plan.x_panel : plan.x_panel * panels;
+    plan.x = take(plan.n_workspace, unit > inputs ? unit : inputs);
+    if (plan.by_rows) plan.columns = take(plan.n_workspace, outer_space<T>);
     for (int l = 0; l < network.depth; ++l) {
         BatchLayer& layer = layers[l];
         layer.n_in = int(network.sizes[l]);
@@ -66,8 +78,9 @@ inline BatchPlan plan_batch(const NetworkView& network, std::int64_t n, BatchLay
         plan.n_weights = layer.b + layer.n_out;
         layer.forward = take(plan.n_packed, l == 0 && plan.forward_rows ? layer.n_in * x_width : size);
         layer.backward = l == 0 ? 0 : take(plan.n_packed, size);
-        layer.y = take(plan.n_workspace, std::ptrdiff_t(layer.n_out) * plan.held_rows);
-        layer.slope = take(plan.n_workspace, std::ptrdiff_t(layer.n_out) * plan.held_rows);
+        layer.panel = panel_stride<T>(layer.n_out);
+        layer.y = take(plan.n_workspace, layer.panel * panels);
+        layer.slope = take(plan.n_workspace, layer.panel * panels);
         layer.bias = take(plan.n_workspace, std::ptrdiff_t(layer.n_out) * W);
         if (layer.n_out > widest) widest = layer.n_out;
     }
@@ -109,14 +122,10 @@ struct PanelView {
     const BatchPlan& plan;
     T* workspace;
     int panel;
+    const T* arrived_rows = nullptr;  // what arrives at the first layer, where arrive_rows has found it
 
-    T* x() const {
-        const std::ptrdiff_t size = std::ptrdiff_t(plan.layers[0].n_in) * panel_rows<T>;
-        return workspace + plan.x + (plan.by_rows ? 0 : panel * size);
-    }
-    T* of(int l, std::ptrdiff_t start) const {
-        return workspace + start + std::ptrdiff_t(panel) * plan.layers[l].n_out * panel_rows<T>;
-    }
+    T* x() const { return workspace + plan.x + (plan.by_rows ? 0 : panel * plan.x_panel); }
+    T* of(int l, std::ptrdiff_t start) const { return workspace + start + panel * plan.layers[l].panel; }
     T* y(int l) const { return l < 0 ? x() : of(l, plan.layers[l].y); }
     T* slope(int l) const { return of(l, plan.layers[l].slope); }
     T* arrived() const { return workspace + plan.scratch; }  // at the outputs; after softmax: log y

@@ -15,6 +15,7 @@ struct BatchLayer {
     std::ptrdiff_t w, b;               // in w
     std::ptrdiff_t forward, backward;  // in the packed weights
     std::ptrdiff_t y, slope, bias;     // in the workspace: outputs, slopes (later local gradients), sums of those
+    std::ptrdiff_t panel;              // numbers from one panel of outputs, or of slopes, to the next
 };
 
 struct BatchPlan {
@@ -24,7 +25,8 @@ struct BatchPlan {
     bool by_rows;       // the gradient of the first layer takes X as it is, row after row
     bool forward_rows;  // the way forward through it, too
     std::ptrdiff_t predict_row;  // predictions: the longest row of a layer's outputs; 0: they go in panels
-    std::ptrdiff_t x, scratch;  // in the workspace
+    std::ptrdiff_t x, columns, scratch;  // in the workspace
+    std::ptrdiff_t x_panel;              // numbers from one panel of inputs to the next
     std::ptrdiff_t n_weights, n_packed, n_workspace;  // numbers
 };
 

@@ -160,15 +160,22 @@ class FirstLayer {
         T* row = W_.data() + first;
         const std::int64_t n = n_in_, stride = stride_;
         for (std::int64_t i = 0; i < n; ++i, row += stride) {
+            V ago[K], coming[K];
+#pragma GCC unroll 8
+            for (int k = 0; k < K; ++k) {
+                ago[k] = splat<V>(before[k][i]);
+                coming[k] = splat<V>(after[k][i]);
+            }
 #pragma GCC unroll 8
             for (int c = 0; c < C; ++c) {
                 V w = load<V>(row + c * L);
                 if constexpr (Decay) w *= kept;
 #pragma GCC unroll 8
-                for (int k = 0; k < K; ++k) w = fma(splat<V>(before[k][i]), gradients[k][c], w);
+                for (int k = 0; k + 1 < K; ++k) w = fma(ago[k], gradients[k][c], w);
+                w = multiply_add_to_store(ago[K - 1], gradients[K - 1][c], w);
                 store<V>(row + c * L, w);
 #pragma GCC unroll 8
-                for (int k = 0; k < K; ++k) sums[k][c] = fma(splat<V>(after[k][i]), w, sums[k][c]);
+                for (int k = 0; k < K; ++k) sums[k][c] = fma(coming[k], w, sums[k][c]);
             }
         }
 #pragma GCC unroll 8

@@ -41,7 +41,9 @@ struct GaussNewtonSpace {
     std::ptrdiff_t inputs, z, u, size;  // where they start; signals come first
 
     explicit GaussNewtonSpace(const BatchPlan& plan)
-        : whole(jacobian_is_less<T>(plan)), rows(plan.held_rows), outputs(plan.layers[plan.network.depth - 1].n_out) {
+        : whole(jacobian_is_less<T>(plan)),
+          rows(plan.held_rows),
+          outputs(plan.layers[plan.network.depth - 1].n_out) {
         std::ptrdiff_t neurons = 0, all_inputs = 0;
         for (int l = 0; l < plan.network.depth; ++l) {
             neurons += plan.layers[l].n_out;

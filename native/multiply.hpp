@@ -114,6 +114,7 @@ inline void pack(const T* from, std::ptrdiff_t m_stride, std::ptrdiff_t k_stride
     }
 }
 
+// bias: null where C already holds a part of the sums.
 template <int M, int N, class T>
 inline void rows_tile(const T* B, std::ptrdiff_t b_stride, const T* A, int K, const T* bias, int n_bias, T* C,
                       std::ptrdiff_t c_stride) {
@@ -123,9 +124,9 @@ inline void rows_tile(const T* B, std::ptrdiff_t b_stride, const T* A, int K, co
 #pragma GCC unroll 3
     for (int n = 0; n < N; ++n) {
         const int left = n_bias - n * W;
-        const V b = load_part<V>(bias + n * W, left < W ? left : W);
+        const V b = bias ? load_part<V>(bias + n * W, left < W ? left : W) : V{};
 #pragma GCC unroll 8
-        for (int m = 0; m < M; ++m) c[m][n] = b;
+        for (int m = 0; m < M; ++m) c[m][n] = bias ? b : load<V>(C + m * c_stride + n * W);
     }
 #pragma GCC unroll 1
     for (int k = 0; k < K; ++k, A += N * W) {
@@ -150,6 +151,9 @@ inline int vectors_of(int n) {
     return (n + simd<T>::width - 1) / simd<T>::width;
 }
 
+// Numbers that a product takes together, so that this part of a tile of A stays in the first-level cache.
+inline constexpr int rows_depth = 24 * 1024 / (panel_vectors * vector_bytes);
+
 // C (rows, vectors_of(N)) = bias + B (rows, K) A, A packed by `pack_rows`.
 template <class T>
 inline void multiply_rows(const T* B, std::ptrdiff_t b_stride, int rows, const T* A, int K, int N, const T* bias,
@@ -157,16 +161,24 @@ inline void multiply_rows(const T* B, std::ptrdiff_t b_stride, int rows, const T
     constexpr int W = simd<T>::width;
     const Tiles down(rows, tile_height), across(vectors_of<T>(N), panel_vectors);
     const std::ptrdiff_t c_stride = std::ptrdiff_t(across.n) * W;
-    for (int j = 0; j < across.count; ++j)
-        for (int i = 0; i < down.count; ++i) {
-            const int row = down.start(i), column = across.start(j) * W;
-            with_constant<tile_height>(down.size(i), [&](auto height) {
-                with_constant<panel_vectors>(across.size(j), [&](auto wide) {
-                    rows_tile<height(), wide()>(B + row * b_stride, b_stride, A + std::ptrdiff_t(column) * K, K,
-                                                bias + column, N - column, C + row * c_stride + column, c_stride);
-                });
-            });
-        }
+    const Tiles along(K, rows_depth);
+    for (int j = 0; j < across.count; ++j) {
+        const int column = across.start(j) * W;
+        with_constant<panel_vectors>(across.size(j), [&](auto wide) {
+            for (int k = 0; k < along.count; ++k) {
+                const int start = along.start(k);
+                const T* const a = A + std::ptrdiff_t(column) * K + start * (wide() * W);
+                for (int i = 0; i < down.count; ++i) {
+                    const int row = down.start(i);
+                    with_constant<tile_height>(down.size(i), [&](auto height) {
+                        rows_tile<height(), wide()>(B + row * b_stride + start, b_stride, a, along.size(k),
+                                                    k == 0 ? bias + column : nullptr, N - column,
+                                                    C + row * c_stride + column, c_stride);
+                    });
+                }
+            }
+        });
+    }
 }
 
 // W (N, K) for multiply_rows: tile after tile of vectors, each K times as wide as the tile, zeros beyond N.

@@ -20,6 +20,9 @@ class OneHidden {
     using T = lane_of<V>;
     static constexpr int L = lanes<V>;
     static_assert(K == 1 || K == 2);
+    // Where few registers would spill, the sweep is a pass of its own, `wide` vectors at a time.
+    static constexpr bool fused = vector_bytes == 64;
+    static constexpr int wide = 4;
 
     OneHidden(const EpochArguments<T>& a)
         : visits_{a.X, a.order, a.n_visits, a.network.sizes[0]}, n_hidden_(a.network.sizes[1]),
@@ -79,7 +82,10 @@ class OneHidden {
         const T *before[K], *after[K];
         T overlap[2 * K];  // of visit r with the visits its base lacks, the oldest first
         T kept_w2, kept[K + 1], due[K];
-        std::int64_t now, next;  // where base is read and written
+        // local copies of the members, which stores of weights cannot change
+        std::int64_t n, stride;
+        T *W, *b, *w2, *y, *q, *g, *now, *next;  // now, next: where base is read and written
+        const integer_of<T>* inside;
     };
 
     bool exists(std::int64_t r) const { return 0 <= r && r < visits_.n; }
@@ -93,8 +99,18 @@ class OneHidden {
             at.before[k] = x(r - K + k);
             at.after[k] = x(r + K + k);
         }
-        at.now = (r - phase) % (2 * K) == 0 ? 0 : K * stride_;
-        at.next = K * stride_ - at.now;
+        const std::int64_t now = (r - phase) % (2 * K) == 0 ? 0 : K * stride_;
+        at.n = visits_.n_in;
+        at.stride = stride_;
+        at.W = W_.data();
+        at.b = b_.data();
+        at.w2 = w2_.data();
+        at.y = y_.data();
+        at.q = q_.data();
+        at.g = g_.data();
+        at.now = &base_[now];
+        at.next = &base_[K * stride_ - now];
+        at.inside = inside_.data();
         constexpr int lacking = K + phase;
         T power = 1;
         for (int i = lacking - 1; i >= 0; --i) {
@@ -111,77 +127,102 @@ class OneHidden {
             }
         }
         V sums[B] = {};
-        std::int64_t v = 0;
-        for (; v + B * L <= stride_; v += B * L) block<phase, B>(v, delta, at, sums);
-        for (; v < stride_; v += L) {
-            V rest[1] = {sums[0]};
-            block<phase, 1>(v, delta, at, rest);
-            sums[0] = rest[0];
-        }
+        blocks<phase, B>(0, delta, at, sums);
         for (int k = 1; k < B; ++k) sums[0] += sums[k];
+        if constexpr (phase == 0 && !fused) sweeps<wide>(0, at);
         return sum(sums[0]);
     }
 
+    // All vectors from `first` on, N at a time and then fewer; `sweeps` the same.
     template <int phase, int N>
-    [[gnu::always_inline]] void block(const std::int64_t first, T delta, const Around& at, V (&sums)[N]) {
+    [[gnu::always_inline]] void blocks(std::int64_t first, T delta, const Around& at, V (&sums)[B]) {
+        for (; first + N * L <= at.stride; first += N * L) block<phase, N>(first, delta, at, sums);
+        if constexpr (N > 1) blocks<phase, N / 2>(first, delta, at, sums);
+    }
+
+    template <int N>
+    [[gnu::always_inline]] void sweeps(std::int64_t first, const Around& at) {
+        for (; first + N * L <= at.stride; first += N * L) {
+            V g[K][N];
+            each<K>([&](int j) __attribute__((always_inline)) {
+                each<N>([&](int k) __attribute__((always_inline)) {
+                    g[j][k] = load<V>(at.g + j * at.stride + first + k * L);
+                });
+            });
+            sweep<N>(first, at, g);
+        }
+        if constexpr (N > 1) sweeps<N / 2>(first, at);
+    }
+
+    template <int phase, int N>
+    [[gnu::always_inline]] void block(const std::int64_t first, T delta, const Around& at, V (&sums)[B]) {
         V g[K][N], e[N], y[N], slope[N], w2[N];
         each<N>([&](int k) __attribute__((always_inline)) {
             const std::int64_t v = first + k * L;
-            const V newest = load<V>(&q_[v]) * delta;
-            e[k] = load<V>(&base_[at.now + phase * stride_ + v]);
+            const V newest = load<V>(at.q + v) * delta;
+            e[k] = load<V>(at.now + phase * at.stride + v);
             each<K>([&](int j) __attribute__((always_inline)) {
                 if (phase == 0 && j == K - 1) return;
-                g[j][k] = load<V>(&g_[j * stride_ + v]);
+                g[j][k] = load<V>(at.g + j * at.stride + v);
                 e[k] = fma(g[j][k], splat<V>(at.overlap[j]), e[k]);
             });
             e[k] = fma(newest, splat<V>(at.overlap[K + phase - 1]), e[k]);
             if constexpr (phase == 0) g[K - 1][k] = newest;
-            if constexpr (K > 1) store<V>(&g_[(phase == 0 ? K - 1 : 0) * stride_ + v], newest);
-            w2[k] = load<V>(&w2_[v]);
+            if constexpr (K > 1 || !fused) store<V>(at.g + (phase == 0 ? K - 1 : 0) * at.stride + v, newest);
+            w2[k] = load<V>(at.w2 + v);
             if constexpr (Decay) w2[k] *= at.kept_w2;
-            w2[k] = fma(load<V>(&y_[v]), splat<V>(delta), w2[k]);
+            w2[k] = multiply_add_to_store(load<V>(at.y + v), splat<V>(delta), w2[k]);
         });
         f_df<A, N>(e, y, slope);
         each<N>([&](int k) __attribute__((always_inline)) {
             const std::int64_t v = first + k * L;
-            const auto inside = load<V>(reinterpret_cast<const T*>(&inside_[v]));
-            y[k] = bits_as<V>(bits_as<ints_of<V>>(y[k]) & bits_as<ints_of<V>>(inside));
+            if constexpr (!std::is_same_v<A, Tanh>) {  // whose padding gives 0
+                const auto inside = load<V>(reinterpret_cast<const T*>(at.inside + v));
+                y[k] = bits_as<V>(bits_as<ints_of<V>>(y[k]) & bits_as<ints_of<V>>(inside));
+            }
             sums[k] = fma(w2[k], y[k], sums[k]);
-            store<V>(&w2_[v], w2[k]);
-            store<V>(&y_[v], y[k]);
-            store<V>(&q_[v], w2[k] * slope[k]);
+            store<V>(at.w2 + v, w2[k]);
+            store<V>(at.y + v, y[k]);
+            store<V>(at.q + v, w2[k] * slope[k]);
         });
-        if constexpr (phase == 0) sweep<N>(first, at, g);
+        if constexpr (phase == 0 && fused) sweep<N>(first, at, g);
     }
 
     template <int N>
     [[gnu::always_inline]] void sweep(const std::int64_t first, const Around& at, const V (&g)[K][N]) {
         V next[K][N] = {}, step[K][N];
-        const T *before[K], *after[K];  // local copies: stores of weights cannot change them
+        const T *before[K], *after[K];
         for (int j = 0; j < K; ++j) {
             before[j] = at.before[j];
             after[j] = at.after[j];
             for (int k = 0; k < N; ++k) step[j][k] = Decay ? V(g[j][k] * at.kept[j + 1]) : g[j][k];
         }
-        T* row = W_.data() + first;
-        const std::int64_t n = visits_.n_in, stride = stride_;
-        for (std::int64_t i = 0; i < n; ++i, row += stride)
+        T* row = at.W + first;
+        const std::int64_t n = at.n, stride = at.stride;
+        for (std::int64_t i = 0; i < n; ++i, row += stride) {
+            V ago[K], ahead[K];  // loaded once: the compiler cannot know that stores of weights leave them as they are
+            each<K>([&](int j) __attribute__((always_inline)) {
+                ago[j] = splat<V>(before[j][i]);
+                ahead[j] = splat<V>(after[j][i]);
+            });
             each<N>([&](int k) __attribute__((always_inline)) {
                 V w = load<V>(row + k * L);
                 if constexpr (Decay) w *= at.kept[0];
-                each<K>([&](int j) __attribute__((always_inline)) { w = fma(step[j][k], splat<V>(before[j][i]), w); });
-                store<V>(row + k * L, w);
                 each<K>([&](int j) __attribute__((always_inline)) {
-                    next[j][k] = fma(w, splat<V>(after[j][i]), next[j][k]);
+                    w = j < K - 1 ? fma(step[j][k], ago[j], w) : multiply_add_to_store(step[j][k], ago[j], w);
                 });
+                store<V>(row + k * L, w);
+                each<K>([&](int j) __attribute__((always_inline)) { next[j][k] = fma(w, ahead[j], next[j][k]); });
             });
+        }
         each<N>([&](int k) __attribute__((always_inline)) {
             const std::int64_t v = first + k * L;
-            V b = load<V>(&b_[v]);
+            V b = load<V>(at.b + v);
             each<K>([&](int j) __attribute__((always_inline)) { b += g[j][k]; });
-            store<V>(&b_[v], b);
+            store<V>(at.b + v, b);
             each<K>([&](int j) __attribute__((always_inline)) {
-                store<V>(&base_[at.next + j * stride_ + v], Decay ? fma(next[j][k], splat<V>(at.due[j]), b) : V(next[j][k] + b));
+                const V base = Decay ? fma(next[j][k], splat<V>(at.due[j]), b) : V(next[j][k] + b);
+                store<V>(at.next + j * at.stride + v, base);
             });
         });
     }
@@ -190,7 +231,7 @@ class OneHidden {
     const std::int64_t n_hidden_, stride_;
     const T decay_;
     Buffer<T> W_, b_, w2_, y_, q_;
-    Buffer<T> g_;     // of the last K visits, for K > 1
+    Buffer<T> g_;     // of the last K visits, where a sweep does not find them in registers
     Buffer<T> base_;  // of K visits and the K after them
     Buffer<integer_of<T>> inside_;  // a mask: all ones where there is a neuron, 0 in the padding
     Buffer<T> zeros_;

@@ -118,7 +118,7 @@ template <class V, int C, bool Decay, bool Down>
         for (int c = 0; c < C; ++c) {
             const V w = load<V>(row + c * L);
             if constexpr (Down) down[c] = fma(w, go, down[c]);
-            store<V>(row + c * L, fma(xs[c], go, Decay ? V(w * decay) : w));
+            store<V>(row + c * L, multiply_add_to_store(xs[c], go, Decay ? V(w * decay) : w));
         }
     }
     if constexpr (Down)

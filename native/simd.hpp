@@ -74,6 +74,40 @@ template <class V>
     return a - V{};  // not V{} + a, which would turn −0 into 0
 }
 
+template <class V>
+struct halves {
+    using H = typename simd<lane_of<V>, lanes<V> / 2>::V;
+    H low, high;
+};
+
+template <class V, int... i>
+[[gnu::always_inline]] inline halves<V> part_of(V v, std::integer_sequence<int, i...>) {
+    using H = typename halves<V>::H;
+    if constexpr (lanes<V> == 2)
+        return {H{v[0]}, H{v[1]}};
+    else
+        return {__builtin_shufflevector(v, v, i...), __builtin_shufflevector(v, v, (i + lanes<V> / 2)...)};
+}
+
+template <class V>
+[[gnu::always_inline]] inline halves<V> split(V v) {
+    return part_of(v, std::make_integer_sequence<int, lanes<V> / 2>{});
+}
+
+template <class H>
+[[gnu::always_inline]] inline typename simd<lane_of<H>, 2 * lanes<H>>::V join(H low, H high) {
+    using V = typename simd<lane_of<H>, 2 * lanes<H>>::V;
+    return __builtin_bit_cast(V, (halves<V>{low, high}));
+}
+
+// All ones in the first n lanes, 0 in the others.
+template <class V>
+[[gnu::always_inline]] inline ints_of<V> lanes_below(int n) {
+    ints_of<V> number;
+    for (int i = 0; i < lanes<V>; ++i) number[i] = i;
+    return number < integer_of<lane_of<V>>(n);
+}
+
 // The first n lanes from memory (0 <= n <= width), the others 0; nothing beyond p[n - 1] is touched.
 template <class V>
 [[gnu::always_inline]] inline V load_part(const lane_of<V>* p, int n) {
@@ -86,6 +120,16 @@ template <class V>
         return (V)_mm256_maskz_loadu_pd(__mmask8((1u << n) - 1), p);
     if constexpr (sizeof(V) == 32 && sizeof(lane_of<V>) == 4)
         return (V)_mm256_maskz_loadu_ps(__mmask8((1u << n) - 1), p);
+#endif
+#if defined(__AVX2__)
+    if constexpr (sizeof(V) == 32 && sizeof(lane_of<V>) == 8)
+        return (V)_mm256_maskload_pd(p, (__m256i)lanes_below<V>(n));
+    if constexpr (sizeof(V) == 32 && sizeof(lane_of<V>) == 4)
+        return (V)_mm256_maskload_ps(p, (__m256i)lanes_below<V>(n));
+    if constexpr (sizeof(V) == 16 && sizeof(lane_of<V>) == 8)
+        return (V)_mm_maskload_pd(p, (__m128i)lanes_below<V>(n));
+    if constexpr (sizeof(V) == 16 && sizeof(lane_of<V>) == 4)
+        return (V)_mm_maskload_ps(p, (__m128i)lanes_below<V>(n));
 #endif
     V v{};
     for (int i = 0; i < n; ++i) v[i] = p[i];
@@ -104,7 +148,16 @@ template <class V>
     if constexpr (sizeof(V) == 32 && sizeof(lane_of<V>) == 4)
         return _mm256_mask_storeu_ps(p, __mmask8((1u << n) - 1), (__m256)v);
 #endif
-    for (int i = 0; i < n; ++i) p[i] = v[i];
+    if constexpr (lanes<V> == 1) {
+        if (n > 0) p[0] = v[0];
+    } else if (n >= lanes<V>) {
+        store(p, v);
+    } else {  // halves of halves: masked stores are slow, and lanes by number go through memory
+        const auto [low, high] = split(v);
+        if (n < lanes<V> / 2) return store_part(p, low, n);
+        store(p, low);
+        store_part(p + lanes<V> / 2, high, n - lanes<V> / 2);
+    }
 }
 
 template <class To, class From>
@@ -122,11 +175,19 @@ template <class V>
 // A NaN in b passes through min and max, one in a does not: these are the processor's own instructions.
 template <class V>
 [[gnu::always_inline]] inline V min(V a, V b) {
+#if defined(__AVX2__)  // the compiler makes two instructions of the formula
+    if constexpr (sizeof(V) == 32 && sizeof(lane_of<V>) == 8) return (V)_mm256_min_pd((__m256d)a, (__m256d)b);
+    if constexpr (sizeof(V) == 32 && sizeof(lane_of<V>) == 4) return (V)_mm256_min_ps((__m256)a, (__m256)b);
+#endif
     return a < b ? a : b;
 }
 
 template <class V>
 [[gnu::always_inline]] inline V max(V a, V b) {
+#if defined(__AVX2__)
+    if constexpr (sizeof(V) == 32 && sizeof(lane_of<V>) == 8) return (V)_mm256_max_pd((__m256d)a, (__m256d)b);
+    if constexpr (sizeof(V) == 32 && sizeof(lane_of<V>) == 4) return (V)_mm256_max_ps((__m256)a, (__m256)b);
+#endif
     return a > b ? a : b;
 }
 
@@ -156,6 +217,20 @@ template <class V>
     return r;
 }
 
+// a b + c that goes to memory. Where there is AVX2 and no AVX-512 the processor is most often AMD's, which issues few
+// fused multiplications in a cycle in which it stores a vector: a product and a sum apart are up to twice as fast.
+template <class V>
+[[gnu::always_inline]] inline V multiply_add_to_store(V a, V b, V c) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    if constexpr (sizeof(V) == vector_bytes) {
+        V product = a * b;
+        asm("" : "+x"(product));  // the compiler would fuse them
+        return product + c;
+    }
+#endif
+    return fma(a, b, c);
+}
+
 template <class V>
 [[gnu::always_inline]] inline V sign_bit(V a) {
     return bits_as<V>(bits_as<ints_of<V>>(a) & bits_as<ints_of<V>>(splat<V>(lane_of<V>(-0.0))));
@@ -182,23 +257,6 @@ template <class V>
             r[i] = __builtin_sqrtf(a[i]);
     }
     return r;
-}
-
-template <class V>
-struct halves {
-    using H = typename simd<lane_of<V>, lanes<V> / 2>::V;
-    H low, high;
-};
-
-template <class V>
-[[gnu::always_inline]] inline halves<V> split(V v) {
-    return __builtin_bit_cast(halves<V>, v);
-}
-
-template <class H>
-[[gnu::always_inline]] inline typename simd<lane_of<H>, 2 * lanes<H>>::V join(H low, H high) {
-    using V = typename simd<lane_of<H>, 2 * lanes<H>>::V;
-    return __builtin_bit_cast(V, (halves<V>{low, high}));
 }
 
 // The sum of all lanes, halves added to halves: the same order every time.
@@ -232,6 +290,17 @@ template <class I>
         auto h = split(mask);
         return any(h.low | h.high);
     }
+}
+
+template <class F, int... k>
+[[gnu::always_inline]] inline void unrolled(F f, std::integer_sequence<int, k...>) {
+    (f(k), ...);
+}
+
+// f(0), ..., f(K − 1), written out
+template <int K, class F>
+[[gnu::always_inline]] inline void each(F f) {
+    unrolled(f, std::make_integer_sequence<int, K>{});
 }
 
 }  // namespace deltarule::DELTARULE_ISA

@@ -26,6 +26,8 @@ template <class A, int K, class V>
 [[gnu::always_inline]] inline void f_df(const V (&e)[K], V (&y)[K], V (&slope)[K]) {
     if constexpr (by_tanh_table<A, V>)
         tanh_side_by_side<K>(e, y, slope);
+    else if constexpr (std::is_same_v<A, Tanh>)
+        tanh_and_slope<K>(e, y, slope);
     else
         each<K>([&](int k) __attribute__((always_inline)) {
             const auto both = A::f_df(e[k]);

@@ -8,6 +8,8 @@
 
 namespace deltarule::DELTARULE_ISA {
 
+inline constexpr int row_unit = 48;         // a multiple of every instruction set's panel
+inline constexpr std::ptrdiff_t line = 64;  // bytes of the cache
 inline constexpr int dot_height = n_registers == 32 ? 4 : 3, dot_width = n_registers == 32 ? 6 : 4;
 
 // Some panels of a layer: `stride` numbers from one panel to the next, `rows` rows in all.
@@ -17,8 +19,9 @@ struct Panels {
     std::ptrdiff_t stride;
 };
 
+// `part` numbers of the last vector exist, in X where it is not `whole` (packed), and in G.
 template <int M, int N, class T>
-inline void outer_tile(Panels<const T> D, int rows, const T* X, std::ptrdiff_t x_stride, int part, T* G,
+inline void outer_tile(Panels<const T> D, int rows, const T* X, std::ptrdiff_t x_stride, bool whole, int part, T* G,
                        std::ptrdiff_t g_stride) {
     using V = typename simd<T>::V;
     constexpr int W = lanes<V>, R = panel_rows<T>;
@@ -43,7 +46,7 @@ inline void outer_tile(Panels<const T> D, int rows, const T* X, std::ptrdiff_t x
             }
         }
     };
-    if (part == W)
+    if (whole || part == W)
         sum_rows([](const T* at) __attribute__((always_inline)) { return load<V>(at); });
     else
         sum_rows([part](const T* at) __attribute__((always_inline)) { return load_part<V>(at, part); });
@@ -57,24 +60,65 @@ inline void outer_tile(Panels<const T> D, int rows, const T* X, std::ptrdiff_t x
     }
 }
 
-// G (n_out, n_in) += Σ over rows of D (n_out) X (n_in), X row after row, x_stride numbers from one to the next.
+// Rows whose part of a tile, of X and of D, stays in the first-level cache while the tiles of D pass by.
 template <class T>
-inline void outer_sums(Panels<const T> D, int n_out, int rows, const T* X, std::ptrdiff_t x_stride, int n_in, T* G,
-                       std::ptrdiff_t g_stride) {
-    constexpr int W = simd<T>::width;
-    const Tiles tiles(n_out, tile_height);
-    for (int i = 0; i < n_in; i += panel_vectors * W) {
-        const int here = n_in - i < panel_vectors * W ? n_in - i : panel_vectors * W;
-        const int vectors = (here + W - 1) / W;
-        for (int j = 0; j < tiles.count; ++j) {
-            const int first = tiles.start(j);
-            const Panels<const T> d{D.at + first * panel_rows<T>, D.stride};
-            with_constant<tile_height>(tiles.size(j), [&](auto height) {
-                with_constant<panel_vectors>(vectors, [&](auto wide) {
-                    outer_tile<height(), wide()>(d, rows, X + i, x_stride, here - (vectors - 1) * W,
-                                                 G + first * g_stride + i, g_stride);
+inline constexpr int outer_rows =
+    24 * 1024 / (panel_vectors * vector_bytes + tile_height * int(sizeof(T))) / row_unit * row_unit;
+
+template <class T>
+inline constexpr int outer_space = outer_rows<T> * panel_vectors * simd<T>::width;
+inline constexpr int tiles_worth_packing = 4;  // of D, to pay for the copy of X
+
+// Asks for `bytes` from `at` on, which will soon be needed.
+inline void fetch(const void* at, std::ptrdiff_t bytes) {
+    const char* from = static_cast<const char*>(at);
+    for (std::ptrdiff_t i = 0; i < bytes; i += line) __builtin_prefetch(from + i);
+    __builtin_prefetch(from + bytes - 1);
+}
+
+// Some columns of X, whole vectors, side by side: a stride that is a multiple of a large power of 2 would put them all
+// in a few sets of the cache, and vectors across two lines take twice as long.
+template <class T>
+inline void pack_columns(const T* X, std::ptrdiff_t x_stride, int rows, int vectors, int part, T* to) {
+    using V = typename simd<T>::V;
+    constexpr int W = lanes<V>;
+    for (int r = 0; r < rows; ++r, X += x_stride, to += vectors * W) {
+        for (int v = 0; v + 1 < vectors; ++v) store(to + v * W, load<V>(X + v * W));
+        const T* last = X + (vectors - 1) * W;
+        store(to + (vectors - 1) * W, part == W ? load<V>(last) : load_part<V>(last, part));
+    }
+}
+
+// G (n_out, n_in) += Σ over rows of D (n_out) X (n_in), X row after row, x_stride numbers from one to the next; `space`
+// has room for outer_space numbers.
+template <class T>
+inline void outer_sums(Panels<const T> D, int n_out, int all_rows, const T* X, std::ptrdiff_t x_stride, int n_in, T* G,
+                       std::ptrdiff_t g_stride, T* space) {
+    constexpr int W = simd<T>::width, R = panel_rows<T>;
+    const Tiles down(n_out, tile_height), across(vectors_of<T>(n_in), panel_vectors);
+    const bool packed = down.count >= tiles_worth_packing;
+    for (int row = 0; row < all_rows; row += outer_rows<T>) {
+        const int rows = all_rows - row < outer_rows<T> ? all_rows - row : outer_rows<T>;
+        for (int i = 0; i < across.count; ++i) {
+            const int column = across.start(i) * W, vectors = across.size(i);
+            const int left = n_in - column - (vectors - 1) * W, part = left < W ? left : W;
+            const T* x = X + row * x_stride + column;
+            if (packed) pack_columns(x, x_stride, rows, vectors, part, space);
+            const int coming = packed && i + 1 < across.count ? rows : 0;  // whose next columns are fetched meanwhile
+            for (int j = 0; j < down.count; ++j) {
+                const int first = down.start(j);
+                const Panels<const T> d{D.at + row / R * D.stride + first * R, D.stride};
+                T* const to = G + first * g_stride + column;
+                for (int m = 0; m < down.size(j); ++m) fetch(to + m * g_stride, vectors * vector_bytes);
+                for (int r = coming * j / down.count; r < coming * (j + 1) / down.count; ++r)
+                    fetch(x + r * x_stride + vectors * W, panel_vectors * vector_bytes);
+                with_constant<tile_height>(down.size(j), [&](auto height) {
+                    with_constant<panel_vectors>(vectors, [&](auto wide) {
+                        outer_tile<height(), wide()>(d, rows, packed ? space : x, packed ? vectors * W : x_stride,
+                                                     packed, part, to, g_stride);
+                    });
                 });
-            });
+            }
         }
     }
 }

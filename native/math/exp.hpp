@@ -153,28 +153,51 @@ template <class V>
 }
 
 // With 1 + p = e^r, r in [0, ln 2], and s = 2^n, s (1 + p) = e^2|a|, and nothing cancels in
-//     tanh |a| = N / D = (s p + s − 1) / (s p + s + 1)        1 − tanh² = 4 s (1 + p) / D².
+//     tanh |a| = N / D = (s p + s − 1) / (s p + s + 1)        1 − tanh² = (1 + tanh |a|) h, h = 1 − tanh |a| = 2 / D.
 // One division gives both: N / D is N (1 / D), set right by what N − y D leaves, the rounding of D included.
+// For K vectors, line by line: the chain of dependent instructions of one is longer than the processor looks ahead.
+template <int K, class V>
+[[gnu::always_inline]] inline void tanh_and_slope(const V (&a)[K], V (&y)[K], V (&slope)[K]) {
+    using C = exp_of<V>;
+    using T = lane_of<V>;
+    V s[K], p[K], N[K], D[K], D_lost[K], inverse[K];
+    each<K>([&](int k) __attribute__((always_inline)) {
+        const V twice = min(splat<V>(2 * C::tanh_flat), T(2) * abs(a[k]));
+        const V n_bits = fma(twice, splat<V>(C::log2e), splat<V>(T(-0.5))) + C::to_integer, n = n_bits - C::to_integer;
+        s[k] = bits_as<V>((bits_as<bits_of<V>>(n_bits) + C::bias) << C::mantissa);
+        p[k] = fma(n, splat<V>(-C::ln2_low), fma(n, splat<V>(-C::ln2_high), twice));
+    });
+    each<K>([&](int k) __attribute__((always_inline)) {
+        const V squared = p[k] * p[k];
+        p[k] = fma(squared, polynomial(p[k], squared, C::positive), p[k]);
+    });
+    each<K>([&](int k) __attribute__((always_inline)) {
+        const V above = s[k] + T(1);
+        N[k] = fma(s[k], p[k], s[k] - T(1));
+        D[k] = fma(s[k], p[k], above);
+        D_lost[k] = fma(s[k], p[k], above - D[k]);
+    });
+    each<K>([&](int k) __attribute__((always_inline)) { inverse[k] = T(1) / D[k]; });
+    each<K>([&](int k) __attribute__((always_inline)) {
+        if constexpr (has_fma) {
+            y[k] = N[k] * inverse[k];
+            y[k] = fma(fma(-y[k], D[k], N[k]) - y[k] * D_lost[k], inverse[k], y[k]);
+        } else {
+            y[k] = N[k] / D[k];
+            y[k] = y[k] - y[k] * (D_lost[k] * inverse[k]);
+        }
+        inverse[k] += inverse[k];
+        slope[k] = fma(inverse[k], y[k], inverse[k]);
+        y[k] = with_sign(y[k], a[k]);
+    });
+}
+
 template <class V>
 [[gnu::always_inline]] inline value_and_slope<V> tanh_and_slope(V a) {
-    using K = exp_of<V>;
-    using T = lane_of<V>;
-    const V twice = min(splat<V>(2 * K::tanh_flat), T(2) * abs(a));
-    const auto [n, r, lost] = reduce(twice, T(-0.5));
-    const V s = power_of_2(n);
-    const V p = fma(r * r, polynomial(r, K::positive), r);
-    const V above = s + T(1), N = fma(s, p, s - T(1)), D = fma(s, p, above);
-    const V D_lost = fma(s, p, above - D);
-    const V inverse = T(1) / D;
-    V y;
-    if constexpr (has_fma) {
-        y = N * inverse;
-        y = fma(fma(-y, D, N) - y * D_lost, inverse, y);
-    } else {
-        y = N / D;
-        y = y - y * (D_lost * inverse);
-    }
-    return {with_sign(y, a), (fma(s, p, s) * inverse) * (T(4) * inverse)};
+    const V as[1] = {a};
+    V y[1], slope[1];
+    tanh_and_slope<1>(as, y, slope);
+    return {y[0], slope[0]};
 }
 
 template <class V>

@@ -28,4 +28,18 @@ template <class V, int N>
     return paired<N>(x, terms);
 }
 
+// The same with even and odd powers apart, each by Horner's scheme in x², which the caller has: fewer
+// multiplications, more of them in a row. For several vectors side by side, which fill the time.
+template <class V, int N>
+[[gnu::always_inline]] inline V polynomial(V x, V squared, const lane_of<V> (&c)[N]) {
+    static_assert(N % 2 == 0);
+    V even = splat<V>(c[N - 2]), odd = splat<V>(c[N - 1]);
+#pragma GCC unroll 16
+    for (int i = N - 4; i >= 0; i -= 2) {
+        even = fma(even, squared, splat<V>(c[i]));
+        odd = fma(odd, squared, splat<V>(c[i + 1]));
+    }
+    return fma(odd, x, even);
+}
+
 }  // namespace deltarule::DELTARULE_ISA

@@ -14,17 +14,6 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-template <class F, int... k>
-[[gnu::always_inline]] inline void unrolled(F f, std::integer_sequence<int, k...>) {
-    (f(k), ...);
-}
-
-// f(0), ..., f(K − 1), written out
-template <int K, class F>
-[[gnu::always_inline]] inline void each(F f) {
-    unrolled(f, std::make_integer_sequence<int, K>{});
-}
-
 #if defined(__AVX512F__)
 
 template <class T>
