@@ -14,12 +14,15 @@ import resource
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
 HERE = Path(__file__).parent
 MEMORY = 600 * 2**20
 """Bytes that a process may take beyond what it has after its imports."""
+PART = 25_000
+"""Cases of one process, at most."""
 SLOWEST = 5.0
 """Seconds that no case may take; each is refused or done in milliseconds, but machines have pauses."""
 SHARES = {"models": 1.0, "tables": 0.005, "JSON tables": 0.005, "commands": 0.01, "settings": 0.1, "parameters": 0.1}
@@ -78,36 +81,26 @@ def work(kind, first, cases, seed):
     if longest > SLOWEST:
         sys.exit(f"{kind}: a case of seed {seed} took {longest:.1f} s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    found = {
-        "cases": cases,
-        "accepted": accepted,
-        "longest": longest,
-        "peak": peak,
-        "seconds": perf_counter() - started,
-    }
+    seconds = perf_counter() - started
+    found = {"cases": cases, "accepted": accepted, "longest": longest, "peak": peak, "seconds": seconds}
     print("\n" + json.dumps(found))
 
 
-def run(kind, first, cases, seed):
-    """Run cases in a process of its own and return what it says."""
-    command = [
-        sys.executable,
-        str(HERE / "fuzz.py"),
-        "--worker",
-        kind,
-        "--first",
-        first,
-        "--cases",
-        cases,
-        "--seed",
-        seed,
-    ]
+def run(job):
+    """Run the cases of a job in a process of its own and return what it says."""
+    kind, first, cases, seed = job
+    command = [sys.executable, __file__, "--worker", kind, "--first", first, "--cases", cases, "--seed", seed]
     with tempfile.TemporaryDirectory() as folder:
         ended = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False)
     if ended.returncode:
         faults = [line for line in ended.stderr.splitlines() if line.endswith("is a fault")]
         sys.exit(f"{kind}: ended with status {ended.returncode}\n{ended.stderr[-4_000:]}\n{' '.join(faults)}")
     return json.loads(ended.stdout.splitlines()[-1])
+
+
+def jobs(kind, first, cases, seed):
+    """Return a kind's cases in parts, for as many processes as there are processors."""
+    return [(kind, first + at, min(PART, cases - at), seed) for at in range(0, cases, PART)]
 
 
 def main():
@@ -131,14 +124,17 @@ def main():
     )
     print("| what | cases | refused | accepted | longest case | time | peak memory |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for kind, cases in counts.items():
-        found = run(kind, given.first, cases, given.seed)
-        refused = found["cases"] - found["accepted"]
-        print(
-            f"| {kind} | {found['cases']:,} | {refused:,} | {found['accepted']:,} | {1e3 * found['longest']:.0f} ms | "
-            f"{found['seconds']:.0f} s | {found['peak'] / 2**20:.0f} MiB |",
-            flush=True,
-        )
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = {kind: pool.map(run, jobs(kind, given.first, cases, given.seed)) for kind, cases in counts.items()}
+        for kind, found in parts.items():
+            found = list(found)
+            cases, accepted, seconds = (sum(part[name] for part in found) for name in ("cases", "accepted", "seconds"))
+            longest, peak = (max(part[name] for part in found) for name in ("longest", "peak"))
+            print(
+                f"| {kind} | {cases:,} | {cases - accepted:,} | {accepted:,} | {1e3 * longest:.0f} ms | "
+                f"{seconds:.0f} s | {peak / 2**20:.0f} MiB |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
