@@ -117,3 +117,13 @@ def test_what_does_not_fit_is_refused():
     objective, w = noisy()
     with pytest.raises(SettingError, match="BayesianRegularization stores a 31 × 31 matrix"):
         next(steps(objective, w, BayesianRegularization(memory=1000.0)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_the_inputs_tell_nothing_the_weights_go_to_zero_and_nothing_overflows(seed):
+    rng = np.random.default_rng(seed)
+    net = Network((8, 6, 1))
+    noise = Objective(net, "squared_error", rng.normal(size=(150, 8)), rng.choice([-1.0, 1.0], size=(150, 1)))
+    result = train(noise, net.initial_weights(seed), "bayesian_regularization", stop=[MaxSteps(40)])
+    assert result.reason is not Reason.NON_FINITE
+    assert all(np.isfinite(list(record.details.values())).all() for record in result.history)

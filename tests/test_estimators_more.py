@@ -61,9 +61,13 @@ def test_a_method_as_an_object_keeps_its_settings():
 
 def test_second_order_methods_come_low():
     X, y = curve()
-    low = small(solver="levenberg_marquardt", max_iter=200, tol=1e-9, alpha=0.0).fit(X, y)
-    assert low.loss_ < 1e-4
-    assert low.loss_ < small(solver="adam", max_iter=200, tol=0.0, alpha=0.0).fit(X, y).loss_ / 10
+    settings = {"max_iter": 200, "alpha": 0.0}
+    losses = {
+        solver: np.median([small(**settings, solver=solver, tol=tol, random_state=i).fit(X, y).loss_ for i in range(5)])
+        for solver, tol in (("levenberg_marquardt", 1e-9), ("adam", 0.0))
+    }
+    assert losses["levenberg_marquardt"] < 1e-4
+    assert losses["levenberg_marquardt"] < losses["adam"] / 10
 
 
 def test_bayesian_regularisation_finds_its_own_penalty():
@@ -291,7 +295,8 @@ def test_early_stopping_keeps_the_best_weights_before_a_divergence():
     with pytest.warns(ConvergenceWarning, match=r"diverged in iteration \d+.*best on the validation rows are kept"):
         model = small(**settings, early_stopping=True).fit(X, 3 * y, validation_data=(X, 3 * y))
     assert 1 < model.n_iter_ == len(model.validation_scores_) < 500 and np.isnan(model.validation_scores_[-1])
-    assert model.score(X, 3 * y) == model.best_validation_score_ == np.nanmax(model.validation_scores_)
+    assert model.best_validation_score_ == np.nanmax(model.validation_scores_)
+    assert model.score(X, 3 * y) == pytest.approx(model.best_validation_score_, rel=1e-12)  # rows in other blocks
 
 
 def test_divergence_at_once_leaves_the_estimator_as_it_was():

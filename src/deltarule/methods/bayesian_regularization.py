@@ -23,6 +23,8 @@ from deltarule.memory import check_matrices
 from deltarule.methods.levenberg_marquardt import MATRICES, LevenbergMarquardt
 from deltarule.special import Array
 
+LARGEST_ALPHA = 1e30
+"""Where the data determine no weight, all go to zero and α to infinity; this is zero enough in any precision."""
 FEWEST = 1e-12
 """γ is not taken to be less: with no weight determined, α would be 0 and its logarithm nothing."""
 
@@ -141,7 +143,7 @@ def _arrived(
     if gamma is None:
         gamma = determined(H, alpha / (beta * n))[0]
     squares, free = 2 * n * float(loss), _n_errors(objective) - gamma
-    alpha = gamma / size if size > 0 else 1.0
+    alpha = min(gamma / size, LARGEST_ALPHA) if size > 0 else 1.0
     beta = free / squares if squares > 0 and free > 0 else 1.0
     ratio = alpha / (beta * n)
     gamma, log_det = determined(H, ratio)
