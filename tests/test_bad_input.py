@@ -47,6 +47,7 @@ TABLES = {
 }
 TRAIN = {
     "no file": (["nothing.csv", "-t", "y"], "There is no file"),
+    "a name too long": (["9" * 400 + ".csv", "-t", "y"], "File name too long"),
     "a directory": ([".", "-t", "y"], "is a folder: give one file"),
     "standard input": (["/dev/stdin", "-t", "y"], "not a regular file: save its content"),
     "empty file": (["empty.csv", "-t", "y"], "empty.csv is empty"),

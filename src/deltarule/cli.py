@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -300,7 +302,8 @@ def main() -> None:
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # a reader that has seen enough is no error
             click.echo(f"Error: The system reports: {error.strerror or error}.", err=True)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit would fail again
+        with suppress(io.UnsupportedOperation):  # where stdout is no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit would fail again
         sys.exit(EXIT_FAILED)
     except MemoryError:
         click.echo("Error: The memory of this machine is not enough for this table and network.", err=True)

@@ -50,7 +50,8 @@ def begun(folder: str | Path) -> Call:
         If the folder holds no run, or none that a file and plain settings began.
     """
     folder = str(folder)
-    found = runfile.newest(Path(folder)) if Path(folder).is_dir() else None
+    there = os.path.isdir(folder)  # noqa: PTH112  # unlike Path.is_dir, False for a name that is too long
+    found = runfile.newest(Path(folder)) if there else None
     if found is None:
         raise InputError(f"There is no run in {folder!r}; give the folder that --run or checkpoint= named.")
     about = found.saved.content.get("about")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from deltarule.errors import TableError
 from deltarule.tables.arrays import table_from_arrays, unusable
-from deltarule.tables.columns import MAX_COLUMNS, Column, Kind, Table, shown
+from deltarule.tables.columns import MAX_COLUMNS, Column, Kind, Table, cut, shown
 from deltarule.tables.databases import EXTENSIONS, read_database
 from deltarule.tables.files import READERS, read_file, reason, table_from_relation
 
@@ -75,7 +75,11 @@ def _expanded(path: Path) -> Path:
 
 
 def _read_path(path: Path, query: str | None) -> Table:
-    if path.is_dir():
+    try:
+        folder = path.is_dir()
+    except OSError as error:  # a name that is too long, say
+        raise TableError(f"There is no file {cut(str(path))}: {error.strerror or error}.") from None
+    if folder:
         raise TableError(f"{path} is a folder: give one file in it, of {', '.join(READERS)} or a database.")
     if not path.exists():
         raise TableError(f"There is no file {path}.{_near(path)}")
