@@ -31,27 +31,25 @@ OF_A_WEIGHT = {
 SMALLER = "a smaller learning rate or inputs of a common scale"
 
 
-class Sums(NamedTuple):
-    """What is watched of a state: one number that is not finite if anything is not, and the gradient's square, or None.
+Sums = tuple[float, float | None]
+"""What is watched of a state: one number that is not finite if anything is not, and the gradient's square, or None.
 
-    The gradient's square is what a record needs anyway, so that watching costs no more than a product w · w.
-    """
-
-    total: float
-    gradient: float | None
+The gradient's square is what a record needs anyway, so that watching costs no more than a product w · w.
+"""
 
 
 def sums(state: Any) -> Sums:
     """Return the sums of squares of a state's weights, gradient and a rule's memory, with its loss."""
-    w, grad, memory = state.w, getattr(state, "grad", None), getattr(state, "memory", None)
+    w, grad = state.w, getattr(state, "grad", None)
     total = state.loss + dot(w, w)
-    square = None if grad is None else dot(grad, grad)
-    if square is not None:
-        total += square
+    if grad is not None:
+        square = dot(grad, grad)
+        return total + square, square
+    memory = getattr(state, "memory", None)
     if memory is not None and memory.shape[0]:
         flat = memory.reshape(-1)
         total += dot(flat, flat)
-    return Sums(total, square)
+    return total, None
 
 
 def is_finite(state: Any, found: Sums | None = None) -> bool:
@@ -61,7 +59,7 @@ def is_finite(state: Any, found: Sums | None = None) -> bool:
     the method is stuck, since nothing descends if it is not finite. What a method derives from these, such as the
     pairs of L-BFGS, makes weights that are not finite where it is not.
     """
-    total = (sums(state) if found is None else found).total
+    total = (sums(state) if found is None else found)[0]
     if isfinite(total) and not getattr(state, "stuck", ""):
         return True
     return isfinite(state.loss) and all(_all_finite(A) for _, A in _watched(state))

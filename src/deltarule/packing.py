@@ -254,5 +254,6 @@ def _kind(value: Any) -> str:
 
 def _columns(records: Sequence[Record], details: tuple[str, ...]) -> list[Sequence[Any]]:
     """Return the values of some records by columns: those of all methods, then the method's own."""
-    plain = ([record[i] for record in records] for i in range(len(PLAIN)))
-    return [*plain, *([record.details[name] for record in records] for name in details)]
+    columns: list[Sequence[Any]] = list(zip(*records, strict=True))  # half the time of a pass for each column
+    told = columns.pop(Record._fields.index("details"))
+    return [*columns, *([one[name] for one in told] for name in details)]

@@ -253,7 +253,7 @@ def _run(
                 what = _bad_start(following) if last is None else locate(counted.objective, method, last, following)
                 message = f"{what} It happened in step {len(run.history)}." if run.history else what
                 return run.end(following if last is None else last, Reason.NON_FINITE, message)
-            record = run.add(following, watched.gradient)
+            record = run.add(following, watched[1])
             if tell is not None:
                 tell(counted.objective, method, last, following)
             stopped = sum(observer(record) is True for observer in observers) > 0  # each is told, whatever another says
