@@ -296,7 +296,7 @@ def test_early_stopping_keeps_the_best_weights_before_a_divergence():
         model = small(**settings, early_stopping=True).fit(X, 3 * y, validation_data=(X, 3 * y))
     assert 1 < model.n_iter_ == len(model.validation_scores_) < 500 and np.isnan(model.validation_scores_[-1])
     assert model.best_validation_score_ == np.nanmax(model.validation_scores_)
-    assert model.score(X, 3 * y) == pytest.approx(model.best_validation_score_, rel=1e-12)  # rows in other blocks
+    assert model.score(X, 3 * y) == pytest.approx(model.best_validation_score_, rel=1e-12)  # two formulas
 
 
 def test_divergence_at_once_leaves_the_estimator_as_it_was():

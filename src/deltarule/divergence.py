@@ -40,16 +40,15 @@ The gradient's square is what a record needs anyway, so that watching costs no m
 
 def sums(state: Any) -> Sums:
     """Return the sums of squares of a state's weights, gradient and a rule's memory, with its loss."""
-    w, grad = state.w, getattr(state, "grad", None)
+    w, grad, memory = state.w, getattr(state, "grad", None), getattr(state, "memory", None)
     total = state.loss + dot(w, w)
-    if grad is not None:
-        square = dot(grad, grad)
-        return total + square, square
-    memory = getattr(state, "memory", None)
+    square = None if grad is None else dot(grad, grad)
+    if square is not None:
+        total += square
     if memory is not None and memory.shape[0]:
         flat = memory.reshape(-1)
         total += dot(flat, flat)
-    return total, None
+    return total, square
 
 
 def is_finite(state: Any, found: Sums | None = None) -> bool:
