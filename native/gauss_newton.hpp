@@ -14,10 +14,11 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-inline constexpr int z_columns = 64;  // pairs of neurons at a time
+inline constexpr int z_columns = 32;    // pairs of neurons at a time
+inline constexpr int rows_at_once = 8;  // of products of pairs of inputs, before they go to their tiles
 // Bytes of products of pairs of inputs at a time: of the second-level cache; more with more outputs, because the
 // products of neurons are built anew for each such piece.
-inline constexpr std::ptrdiff_t u_bytes = 384 * 1024, most_u_bytes = 4 * u_bytes;
+inline constexpr std::ptrdiff_t u_bytes = 96 * 1024, most_u_bytes = 16 * u_bytes;
 
 // Whether J'J is the smaller work: vectors of multiplications for each row, those that build the factors included.
 template <class T>
@@ -37,25 +38,35 @@ template <class T>
 struct GaussNewtonSpace {
     bool whole;  // J whole, in place of the factors
     std::ptrdiff_t rows, outputs;  // of a block; of the network
-    std::ptrdiff_t widest_u;       // pairs of inputs at a time
-    std::ptrdiff_t inputs, z, u, size;  // where they start; signals come first
+    std::ptrdiff_t portion;        // rows whose products are taken together
+    std::ptrdiff_t widest_u;       // pairs of inputs at a time, whole vectors
+    std::ptrdiff_t z_panel;        // from one panel of pairs of neurons to the next
+    std::ptrdiff_t inputs, input_rows, z, u, row, size;  // where they start; signals come first
 
     explicit GaussNewtonSpace(const BatchPlan& plan)
         : whole(jacobian_is_less<T>(plan)),
           rows(plan.held_rows),
-          outputs(plan.layers[plan.network.depth - 1].n_out) {
-        std::ptrdiff_t neurons = 0, all_inputs = 0;
+          outputs(plan.layers[plan.network.depth - 1].n_out),
+          portion(rows < outer_rows<T> ? rows : outer_rows<T>),
+          z_panel(panel_stride<T>(z_columns)) {
+        std::ptrdiff_t neurons = 0, all_inputs = 0, most_inputs = 0;
         for (int l = 0; l < plan.network.depth; ++l) {
+            const std::ptrdiff_t n = plan.layers[l].n_in + 1;
             neurons += plan.layers[l].n_out;
-            all_inputs += plan.layers[l].n_in + 1;
+            all_inputs += n;
+            if (n > most_inputs) most_inputs = n;
         }
         const std::ptrdiff_t bytes = outputs * u_bytes < most_u_bytes ? outputs * u_bytes : most_u_bytes;
-        const std::ptrdiff_t fit = bytes / std::ptrdiff_t(sizeof(T)) / (rows > 0 ? rows : 1);
-        widest_u = fit > z_columns ? fit : z_columns;
+        const std::ptrdiff_t fit = bytes / std::ptrdiff_t(sizeof(T)) / (portion > 0 ? portion : 1);
+        const std::ptrdiff_t least = most_inputs * panel_rows<T>;  // of u: what one panel of a single neuron takes
+        widest_u = row_stride<T>(fit > z_columns ? fit : z_columns);
         inputs = rows * neurons * outputs;
-        z = inputs + rows * all_inputs;
-        u = z + rows * z_columns;
-        size = whole ? inputs + rows * plan.n_weights * outputs : u + rows * widest_u;
+        input_rows = inputs + rows * all_inputs;
+        row = input_rows + rows * all_inputs + simd<T>::width;
+        z = row + rows_at_once * widest_u + simd<T>::width;
+        u = z + portion / panel_rows<T> * z_panel;
+        size = whole ? inputs + rows * plan.n_weights * outputs
+                     : u + (portion * widest_u > least ? portion * widest_u : least);
     }
     // J for output k, in a panel of the block
     T* jacobian(T* space, const BatchPlan& plan, int panel, int k) const {
@@ -73,6 +84,12 @@ struct GaussNewtonSpace {
         space += inputs;
         for (int i = 0; i < l; ++i) space += rows * (plan.layers[i].n_in + 1);
         return space + std::ptrdiff_t(panel) * (plan.layers[l].n_in + 1) * panel_rows<T>;
+    }
+    // the same, row after row, from a row of the block on
+    T* input_row(T* space, const BatchPlan& plan, int l, std::ptrdiff_t first) const {
+        space += input_rows;
+        for (int i = 0; i < l; ++i) space += rows * (plan.layers[i].n_in + 1);
+        return space + first * (plan.layers[l].n_in + 1);
     }
 };
 
@@ -136,6 +153,7 @@ inline void keep_inputs(const PanelView<T>& at, const GaussNewtonSpace<T>& space
         else
             __builtin_memcpy(to, at.y(l - 1), sizeof(T) * std::size_t(n) * R);
         for (int r = 0; r < R; ++r) to[n * R + r] = 1;
+        from_panel(to, R, n + 1, space.input_row(memory, plan, l, std::ptrdiff_t(at.panel) * R), n + 1);
     }
 }
 
@@ -148,31 +166,72 @@ inline void keep_jacobian(const PanelView<T>& at, const GaussNewtonSpace<T>& spa
                        space.jacobian(memory, plan, at.panel, int(k)));
 }
 
+// Products of pairs of inputs for some rows, tile after tile of columns, each row after row.
 template <class T>
-inline void add_block_products(const BatchPlan& plan, const GaussNewtonSpace<T>& space, T* memory, int rows, T* sums) {
-    constexpr int R = panel_rows<T>;
-    const int panels = (rows + R - 1) / R;
-    T *z = memory + space.z, *u = memory + space.u;
-    for_layer_pairs(plan, [&](int l, int m, const LayerPair& pair, std::ptrdiff_t start) {
-        const Pairs inputs = pair.inputs(), neurons = pair.neurons();
-        const T *d_l = space.signal(memory, plan, l, 0, 0), *d_m = space.signal(memory, plan, m, 0, 0);
-        const T *y_l = space.input(memory, plan, l, 0), *y_m = space.input(memory, plan, m, 0);
-        if (pair.one_row) {
-            pair_products({1, inputs.n, false}, d_l, y_l, 1, panels, 0, inputs.n, inputs.n, u);
-            return symmetric_dots<T>({u, inputs.n * R}, inputs.n, panels, sums + start);
-        }
-        const std::ptrdiff_t n_pairs = neurons.count(), n_columns = inputs.count();
-        for (std::ptrdiff_t column = 0; column < n_columns; column += space.widest_u) {
-            const std::ptrdiff_t left = n_columns - column, columns = left < space.widest_u ? left : space.widest_u;
-            pair_products(inputs, y_l, y_m, 1, panels, column, column + columns, columns, u);
-            for (std::ptrdiff_t i = 0; i < n_pairs; i += z_columns) {
-                const std::ptrdiff_t end = i + z_columns < n_pairs ? i + z_columns : n_pairs;
-                pair_products(neurons, d_l, d_m, space.outputs, panels, i, end, z_columns, z);
-                dot_sums<T>({z, z_columns * R}, int(end - i), {u, columns * R}, int(columns), panels,
-                            sums + start + i * n_columns + column, n_columns);
-            }
+inline void pack_pair_rows(const Pairs& pairs, const T* a, const T* b, int rows, std::ptrdiff_t from,
+                           std::ptrdiff_t to, T* space, T* u) {
+    using V = typename simd<T>::V;
+    constexpr int W = lanes<V>;
+    const Tiles across(vectors_of<T>(int(to - from)), panel_vectors);
+    const std::ptrdiff_t stride = across.n * W;
+    cut(rows, rows_at_once, [&](std::int64_t first, int here) {
+        for (int r = 0; r < here; ++r)
+            pair_row(pairs, a + (first + r) * pairs.n, b + (first + r) * pairs.m, from, to, space + r * stride);
+        for (int i = 0, start = 0, wide; i < across.count; ++i, start += wide) {
+            wide = across.start(i + 1) * W - start;
+            T* tile = u + start * rows + first * wide;
+            for (int r = 0; r < here; ++r, tile += wide)
+                for (int c = 0; c < wide; c += W) store(tile + c, load<V>(space + r * stride + start + c));
         }
     });
+}
+
+// Adds the block of H between the layers l and m for some rows of a block, from its first on.
+template <class T>
+inline void add_pair_sums(const BatchPlan& plan, const GaussNewtonSpace<T>& space, T* memory, int l, int m,
+                          const LayerPair& pair, int first, int rows, T* sums) {
+    constexpr int R = panel_rows<T>, W = simd<T>::width;
+    const Pairs inputs = pair.inputs(), neurons = pair.neurons();
+    const int panel = first / R, panels = (rows + R - 1) / R;
+    const T *d_l = space.signal(memory, plan, l, panel, 0), *d_m = space.signal(memory, plan, m, panel, 0);
+    T *const z = memory + space.z, *const u = memory + space.u;
+    if (pair.one_row) {
+        const std::ptrdiff_t stride = inputs.n * R, fit = space.portion * space.widest_u / stride;
+        return cut(panels, int(fit > 0 ? fit : 1), [&](std::int64_t from, int here) {
+            pair_products({1, inputs.n, false}, d_l + from * R, space.input(memory, plan, l, panel + int(from)), 1,
+                          here, 0, inputs.n, stride, u);
+            symmetric_dots<T>({u, stride}, inputs.n, here, sums);
+        });
+    }
+    const std::ptrdiff_t n_pairs = neurons.count(), n_columns = inputs.count();
+    for (std::ptrdiff_t column = 0; column < n_columns; column += space.widest_u) {
+        const int columns = int(n_columns - column < space.widest_u ? n_columns - column : space.widest_u);
+        pack_pair_rows(inputs, space.input_row(memory, plan, l, first), space.input_row(memory, plan, m, first), rows,
+                       column, column + columns, memory + space.row, u);
+        const Tiles across(vectors_of<T>(columns), panel_vectors);
+        for (std::ptrdiff_t i = 0; i < n_pairs; i += z_columns) {
+            const int here = int(n_pairs - i < z_columns ? n_pairs - i : z_columns);
+            pair_products(neurons, d_l, d_m, space.outputs, panels, i, i + here, space.z_panel, z);
+            for (int j = 0; j < across.count; ++j) {
+                const int start = across.start(j) * W, vectors = across.size(j);
+                const int left = columns - start - (vectors - 1) * W;
+                outer_column<T>({z, space.z_panel}, here, rows, u + start * rows, vectors * W, true, vectors,
+                                left < W ? left : W, sums + i * n_columns + column + start, n_columns,
+                                [](int, int) {});
+            }
+        }
+    }
+}
+
+template <class T>
+inline void add_block_products(const BatchPlan& plan, const GaussNewtonSpace<T>& space, T* memory, int rows, T* sums) {
+    const Tiles portions((rows + row_unit - 1) / row_unit, outer_rows<T> / row_unit);
+    for (int i = 0; i < portions.count; ++i) {
+        const int first = portions.start(i) * row_unit, end = portions.start(i + 1) * row_unit;
+        for_layer_pairs(plan, [&](int l, int m, const LayerPair& pair, std::ptrdiff_t start) {
+            add_pair_sums(plan, space, memory, l, m, pair, first, (end < rows ? end : rows) - first, sums + start);
+        });
+    }
 }
 
 template <class T>

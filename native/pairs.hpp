@@ -50,16 +50,16 @@ inline std::ptrdiff_t for_layer_pairs(const BatchPlan& plan, F&& f) {
     return start;
 }
 
-// Σ_k a_k[i] b_k[j] of the pairs in [from, to), in panels of `columns`. A panel of a holds a_k after a_k.
+// Σ_k a_k[i] b_k[j] of the pairs in [from, to), in panels `stride` apart. A panel of a holds a_k after a_k.
 template <class T>
 inline void pair_products(const Pairs& pairs, const T* a, const T* b, std::ptrdiff_t terms, int panels,
-                          std::ptrdiff_t from, std::ptrdiff_t to, std::ptrdiff_t columns, T* out) {
+                          std::ptrdiff_t from, std::ptrdiff_t to, std::ptrdiff_t stride, T* out) {
     using V = typename simd<T>::V;
     constexpr int R = panel_rows<T>, W = lanes<V>, K = panel_vectors;
     int i0 = 0;
     while (pairs.start(i0 + 1) <= from) ++i0;
     for (int panel = 0; panel < panels; ++panel, a += terms * pairs.n * R, b += terms * pairs.m * R) {
-        T* here = out + panel * columns * R;
+        T* here = out + panel * stride;
         int i = i0, j = int(from - pairs.start(i0)) + pairs.first(i0);
         for (std::ptrdiff_t left = to - from; left > 0; j = pairs.first(++i)) {
             const int n = pairs.m - j < left ? pairs.m - j : int(left);
@@ -77,6 +77,23 @@ inline void pair_products(const Pairs& pairs, const T* a, const T* b, std::ptrdi
                 each<K>([&](int v) { store(here + v * W, total[v]); });
             }
         }
+    }
+}
+
+// a[i] b[j] of the pairs in [from, to) for one row; up to a vector of numbers beyond them is written as well, and as
+// many beyond b are read.
+template <class T>
+inline void pair_row(const Pairs& pairs, const T* a, const T* b, std::ptrdiff_t from, std::ptrdiff_t to, T* out) {
+    using V = typename simd<T>::V;
+    int i = 0;
+    while (pairs.start(i + 1) <= from) ++i;
+    int j = int(from - pairs.start(i)) + pairs.first(i);
+    for (std::ptrdiff_t left = to - from; left > 0; j = pairs.first(++i)) {
+        const int n = pairs.m - j < left ? pairs.m - j : int(left);
+        const V x = splat<V>(a[i]);
+        for (int h = 0; h < n; h += lanes<V>) store(out + h, x * load<V>(b + j + h));
+        left -= n;
+        out += n;
     }
 }
 

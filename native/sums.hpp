@@ -1,7 +1,7 @@
 // Sums over rows of products of two tall matrices, with all sums of a tile in registers.
 //
-//   outer_sums     G += D' X    X as the user gave it, row after row: gradient of a wide first layer
-//   dot_sums       G += D' Y    Y panels, sums over lanes at the end: gradient of every other layer, Gauss-Newton
+//   outer_sums     G += D' X    X row after row: gradient of a wide first layer; outer_column also Gauss-Newton
+//   dot_sums       G += D' Y    Y panels, sums over lanes at the end: gradient of every other layer
 #pragma once
 
 #include "multiply.hpp"
@@ -89,14 +89,34 @@ inline void pack_columns(const T* X, std::ptrdiff_t x_stride, int rows, int vect
     }
 }
 
+// G (n_out, one tile of columns) += D' X; meanwhile(j, count) is called before the j-th of `count` tiles of D.
+template <class T, class Meanwhile>
+[[gnu::always_inline]] inline void outer_column(Panels<const T> D, int n_out, int rows, const T* X,
+                                                std::ptrdiff_t x_stride, bool whole, int vectors, int part, T* G,
+                                                std::ptrdiff_t g_stride, const Meanwhile& meanwhile) {
+    const Tiles down(n_out, tile_height);
+    for (int j = 0; j < down.count; ++j) {
+        const int first = down.start(j);
+        T* const to = G + first * g_stride;
+        for (int m = 0; m < down.size(j); ++m) fetch(to + m * g_stride, vectors * vector_bytes);
+        meanwhile(j, down.count);
+        with_constant<tile_height>(down.size(j), [&](auto height) {
+            with_constant<panel_vectors>(vectors, [&](auto wide) {
+                outer_tile<height(), wide()>({D.at + first * panel_rows<T>, D.stride}, rows, X, x_stride, whole, part,
+                                             to, g_stride);
+            });
+        });
+    }
+}
+
 // G (n_out, n_in) += Σ over rows of D (n_out) X (n_in), X row after row, x_stride numbers from one to the next; `space`
 // has room for outer_space numbers.
 template <class T>
 inline void outer_sums(Panels<const T> D, int n_out, int all_rows, const T* X, std::ptrdiff_t x_stride, int n_in, T* G,
                        std::ptrdiff_t g_stride, T* space) {
     constexpr int W = simd<T>::width, R = panel_rows<T>;
-    const Tiles down(n_out, tile_height), across(vectors_of<T>(n_in), panel_vectors);
-    const bool packed = down.count >= tiles_worth_packing;
+    const Tiles across(vectors_of<T>(n_in), panel_vectors);
+    const bool packed = Tiles(n_out, tile_height).count >= tiles_worth_packing;
     for (int row = 0; row < all_rows; row += outer_rows<T>) {
         const int rows = all_rows - row < outer_rows<T> ? all_rows - row : outer_rows<T>;
         for (int i = 0; i < across.count; ++i) {
@@ -105,20 +125,12 @@ inline void outer_sums(Panels<const T> D, int n_out, int all_rows, const T* X, s
             const T* x = X + row * x_stride + column;
             if (packed) pack_columns(x, x_stride, rows, vectors, part, space);
             const int coming = packed && i + 1 < across.count ? rows : 0;  // whose next columns are fetched meanwhile
-            for (int j = 0; j < down.count; ++j) {
-                const int first = down.start(j);
-                const Panels<const T> d{D.at + row / R * D.stride + first * R, D.stride};
-                T* const to = G + first * g_stride + column;
-                for (int m = 0; m < down.size(j); ++m) fetch(to + m * g_stride, vectors * vector_bytes);
-                for (int r = coming * j / down.count; r < coming * (j + 1) / down.count; ++r)
-                    fetch(x + r * x_stride + vectors * W, panel_vectors * vector_bytes);
-                with_constant<tile_height>(down.size(j), [&](auto height) {
-                    with_constant<panel_vectors>(vectors, [&](auto wide) {
-                        outer_tile<height(), wide()>(d, rows, packed ? space : x, packed ? vectors * W : x_stride,
-                                                     packed, part, to, g_stride);
-                    });
-                });
-            }
+            outer_column({D.at + row / R * D.stride, D.stride}, n_out, rows, packed ? space : x,
+                         packed ? vectors * W : x_stride, packed, vectors, part, G + column, g_stride,
+                         [&](int j, int count) {
+                             for (int r = coming * j / count; r < coming * (j + 1) / count; ++r)
+                                 fetch(x + r * x_stride + vectors * W, panel_vectors * vector_bytes);
+                         });
         }
     }
 }

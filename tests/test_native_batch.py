@@ -173,6 +173,11 @@ def test_gauss_newton_cuts_wide_inputs(dtype):
     check_gauss_newton(Problem((60, 5, 2), n=500, dtype=dtype))
 
 
+def test_gauss_newton_of_a_neuron_with_very_many_inputs():
+    """The products of the last layer's single neuron need more room than a portion of pairs of inputs."""
+    check_gauss_newton(Problem((1, 1100, 1), n=100))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_no_rows(dtype, isa):
     p = Problem((3, 4, 2), n=0, dtype=dtype)
