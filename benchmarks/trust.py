@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import deltarule as dr
 from deltarule import Checkpoint, disk, runfile, steps, train
 from deltarule.checkpoint import opened
-from deltarule.divergence import is_finite, sums
+from deltarule.divergence import watcher
 from deltarule.errors import DeltaruleError, ModelFileError
 from deltarule.history import History, Standing
 from deltarule.methods import LBFGS, ConjugateGradient, LevenbergMarquardt, Online, Rprop
@@ -230,7 +230,8 @@ def cost(folder: Path, name: str) -> list[object]:
     step = (time.process_time() - began) / (len(plain.history) - 1)
     state, grad = plain.state._replace(stuck=""), getattr(plain.state, "grad", None)
     recorded = 0.0 if grad is None else median(timed(lambda: float(grad @ grad), 2000) for _ in range(5))
-    watching = median(timed(lambda: is_finite(state, sums(state)), 2000) for _ in range(5)) - recorded
+    watch = watcher(state)
+    watching = median(timed(lambda: watch(state), 2000) for _ in range(5)) - recorded
     saving = whole_save(folder, plain, objective, int(30 / step))
     return [
         name, f"{step * 1e6:,.1f}", f"{watching * 1e6:.2f}", f"{watching / step:.2%}", f"{saving * 1e3:.1f}",

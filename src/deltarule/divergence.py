@@ -4,7 +4,7 @@ A search that runs only after a step has ended with a non-finite loss: it costs 
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any, NamedTuple
@@ -17,7 +17,6 @@ from deltarule.engines.array import ArrayEngine
 from deltarule.methods import Method, Online
 from deltarule.objective import Objective
 from deltarule.special import Array
-from deltarule.vectors import dot
 
 PARTS = 16
 """Into how many parts the epoch is cut at each level of the search for a row."""
@@ -31,36 +30,47 @@ OF_A_WEIGHT = {
 SMALLER = "a smaller learning rate or inputs of a common scale"
 
 
-Sums = tuple[float, float | None]
-"""What is watched of a state: one number that is not finite if anything is not, and the gradient's square, or None.
+Watch = Callable[[Any], tuple[bool, float | None]]
+"""Says of a state whether it is finite and its method not stuck, and what its gradient's square is, if it has one.
 
 The gradient's square is what a record needs anyway, so that watching costs no more than a product w · w.
 """
 
 
-def sums(state: Any) -> Sums:
-    """Return the sums of squares of a state's weights, gradient and a rule's memory, with its loss."""
-    w, grad, memory = state.w, getattr(state, "grad", None), getattr(state, "memory", None)
-    total = state.loss + dot(w, w)
-    square = None if grad is None else dot(grad, grad)
-    if square is not None:
-        total += square
-    if memory is not None and memory.shape[0]:
-        flat = memory.reshape(-1)
-        total += dot(flat, flat)
-    return total, square
+def watcher(state: Any) -> Watch:
+    """Return what watches the states of a run that begins with this one.
+
+    A sum of squares is finite unless a number in it is not or is too large to square, so one number tells of all. What
+    a method's states have is asked once: asking takes as long as the product. Where the answer is no, ask `is_finite`.
+    """
+    has_gradient, memory = getattr(state, "grad", None) is not None, getattr(state, "memory", None)
+    has_memory = memory is not None and memory.shape[0] > 0
+
+    def of_weights(state: Any) -> tuple[bool, None]:
+        w = state.w
+        return isfinite(state.loss + float(w.dot(w))) and not state.stuck, None
+
+    def of_gradient(state: Any) -> tuple[bool, float]:
+        w, grad = state.w, state.grad
+        square = float(grad.dot(grad))
+        return isfinite(state.loss + float(w.dot(w)) + square) and not state.stuck, square
+
+    simple = of_gradient if has_gradient else of_weights
+
+    def of_memory(state: Any) -> tuple[bool, float | None]:
+        fine, square = simple(state)
+        flat = state.memory.reshape(-1)
+        return fine and isfinite(float(flat.dot(flat))), square
+
+    return of_memory if has_memory else simple
 
 
-def is_finite(state: Any, found: Sums | None = None) -> bool:
+def is_finite(state: Any) -> bool:
     """Return whether a state's loss and arrays are finite: weights, gradient, a rule's memory, Gauss-Newton matrix.
 
-    A sum of squares is finite unless a number in it is not or is too large to square. The matrix is looked at where
-    the method is stuck, since nothing descends if it is not finite. What a method derives from these, such as the
-    pairs of L-BFGS, makes weights that are not finite where it is not.
+    The matrix is looked at where the method is stuck, since nothing descends if it is not finite. What a method derives
+    from these, such as the pairs of L-BFGS, makes weights that are not finite where it is not.
     """
-    total = (sums(state) if found is None else found)[0]
-    if isfinite(total) and not getattr(state, "stuck", ""):
-        return True
     return isfinite(state.loss) and all(_all_finite(A) for _, A in _watched(state))
 
 

@@ -14,7 +14,7 @@ from array_api_compat import array_namespace
 
 from deltarule import interrupts, methods, projection, sameness
 from deltarule.checkpoint import Checkpoint, Slot, opened
-from deltarule.divergence import is_finite, locate, sums
+from deltarule.divergence import Watch, is_finite, locate, watcher
 from deltarule.errors import SettingError
 from deltarule.history import History, Result
 from deltarule.methods import Method
@@ -245,15 +245,17 @@ def _run(
     if slot is not None:
         state = _resume(run, w, method, slot)
         slot.note(run)
+    watch: Watch | None = None
     for following in _steps(counted, w, method, state):
         last, stopped = run.last, False
         if following is not last:
-            watched = sums(following)
-            if not is_finite(following, watched):
+            watch = watch or watcher(following)
+            fine, square = watch(following)
+            if not fine and not is_finite(following):
                 what = _bad_start(following) if last is None else locate(counted.objective, method, last, following)
                 message = f"{what} It happened in step {len(run.history)}." if run.history else what
                 return run.end(following if last is None else last, Reason.NON_FINITE, message)
-            record = run.add(following, watched[1])
+            record = run.add(following, square)
             if tell is not None:
                 tell(counted.objective, method, last, following)
             stopped = sum(observer(record) is True for observer in observers) > 0  # each is told, whatever another says

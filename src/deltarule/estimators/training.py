@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
 
-from deltarule.divergence import is_finite, locate
+from deltarule.divergence import is_finite, locate, watcher
 from deltarule.estimators.callbacks import Watch
 from deltarule.estimators.orders import Orders
 from deltarule.estimators.progress import Progress, Validation
@@ -111,13 +111,14 @@ def train(task: Task, run: Run, watch: Watch) -> Run:
         counted.n_rows = task.n_rows
     following = steps(counted, run.w, task.method, run.state)
     state, iterations, useless = next(following), 0, 0
+    looked_at = watcher(state)
     penalty, end = _penalty(task, state.w), End("", early=True)
     try:
         for iterations in range(1, limits.max_iter + 1):
             watch.begin()
             before, state = state, next(following)
             with np.errstate(over="ignore", invalid="ignore"):
-                finite = is_finite(state)
+                finite = looked_at(state)[0] or is_finite(state)
             if not finite:
                 failure = _divergence(task, before, state, iterations)
                 if not limits.early_stopping or progress.best_w is None:
