@@ -285,7 +285,7 @@ def test_where_both_are_damaged_there_is_no_run(tmp_path):
 
 def rewritten(path, change):
     """Change what a checkpoint says, with the digest that belongs to it."""
-    saved = runfile._read(path)
+    saved, _ = runfile._read(path)
     arrays = dict(saved.arrays)
     content = json.loads(json.dumps(saved.content))
     change(content, arrays)
@@ -305,7 +305,7 @@ LIES = {
     "another number of fields": lambda content, arrays: content["runs"][0]["state"]["tuple"].pop(),
     "a step beyond the history": lambda content, arrays: content["runs"][0].update(best_step=99),
     "a history of other columns": lambda content, arrays: content["runs"][0]["columns"]["kinds"].pop(),
-    "a word that is none": lambda content, arrays: arrays["runs.0.history"].fill(0.5),
+    "a word that is none": lambda content, arrays: arrays["numbers"].fill(0.5),
     "a run that is none": lambda content, arrays: content["runs"].__setitem__(0, 3),
     "a finished run without weights": lambda content, arrays: content["finished"].append({}),
     "nothing": lambda content, arrays: content.clear(),

@@ -201,6 +201,32 @@ def test_a_run_goes_on_from_its_state(sine, w):
     assert [r.loss for r in whole.history[3:]] == [r.loss for r in second.history]
 
 
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_a_state_that_is_not_the_methods_own_is_refused(sine, w, name):
+    own = train(sine, w, name, [MaxSteps(1)])
+    assert train(sine, None, name, [MaxSteps(1)], state=own.state).history
+    for other in methods.METHODS:
+        if other != name:
+            state = train(sine, w, other, [MaxSteps(1)]).state
+            words = f"state was a {type(state).__name__}, of {other}; {name} goes on from {type(own.state).__name__}"
+            with pytest.raises(SettingError, match=words):
+                train(sine, w, name, state=state)
+            with pytest.raises(SettingError, match="give these as w and no state"):
+                next(steps(sine, w, name, state=state))
+    for nothing, kind in ((own, "Result"), (w, "ndarray"), ({}, "dict")):
+        with pytest.raises(SettingError, match=f"state was a {kind}; "):
+            train(sine, w, name, state=nothing)
+    larger = objective_of(SINE._replace(sizes=(1, 9, 1)))
+    with pytest.raises(SettingError, match="Give a state of the same network"):
+        train(larger, None, name, state=own.state)
+
+
+def test_a_state_of_another_rule_is_refused(sine, w):
+    plain = train(sine, w, Online(), [MaxSteps(1)]).state
+    with pytest.raises(SettingError, match="state belongs to another rule than adam, which remembers 2 numbers"):
+        train(sine, w, "adam", state=plain)
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("factor", [1e3, 1e6])
 @pytest.mark.parametrize("method", [Online(0.1), Online(0.1, batch_size=4), GradientDescent(1.0)], ids=str)

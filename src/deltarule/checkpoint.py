@@ -10,32 +10,26 @@ begin; that the call is the same is checked by `deltarule.sameness`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import inf
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from deltarule import packing, runfile, sameness
+from deltarule import runfile, sameness
 from deltarule.errors import InputError, SettingError, TrainingError
-from deltarule.history import History, Result, Standing
-from deltarule.jsonfields import choice, damaged, finite, listed, record, text, whole
-from deltarule.packing import Ledger, packed, unpacked
-from deltarule.record import Record
-from deltarule.runfile import Saved
-from deltarule.special import Array
-from deltarule.stopping import Reason
+from deltarule.packing import Arrays
+from deltarule.runcontent import Runs, block_of, content_of, runs_of
+from deltarule.runfile import Blocks
+from deltarule.slots import Slot
 
 EVERY = 30.0
 """Seconds from one checkpoint to the next."""
-CUT_OFF = (Reason.INTERRUPTED, Reason.CALLER)
-"""Why a run ended that somebody outside ended: it can go on."""
+BLOCK = 32_768
+"""Records that are written once, as a block, as soon as there are so many; fewer are repeated in each checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -72,102 +66,6 @@ class Checkpoint:
             raise SettingError(f"checkpoint was {self.folder!r}; give the name of a folder, as in 'run/'.")
 
 
-class Ended(NamedTuple):
-    """The last state of a run that has ended, as far as it is kept."""
-
-    w: Array
-    loss: float
-    stuck: str
-
-
-class Finished(NamedTuple):
-    """A run that has ended, as it is kept: what is told of it, its weights, its history as a matrix."""
-
-    told: dict[str, Any]
-    w: NDArray[Any]
-    rows: NDArray[np.float64]
-
-
-class Slot:
-    """The place of one run in a checkpoint."""
-
-    def __init__(self, keeper: Keeper, number: int) -> None:
-        self.keeper, self.number = keeper, number
-        self.ledger = Ledger()
-        self.run: History | None = None
-        self.finished: Finished | None = None
-        self.under_way: dict[str, Any] | None = None
-
-    def result(self) -> Result | None:
-        """Return how the run ended, if it had ended when it was saved."""
-        if self.finished is None:
-            return None
-        told = self.finished.told
-        history = packing.records_of(packing.read_columns(told["columns"], "the history"), self.finished.rows)
-        reason, w = Reason[told["reason"]], self.finished.w
-        loss = told["loss"] if told["loss"] is not None else float("nan")
-        return Result(w, loss, reason, told["message"], history, told["step"], Ended(w, loss, ""))
-
-    def restored(self, like: Any) -> tuple[Standing, list[Record]] | None:
-        """Return where the run stood when it was saved, its state of the types of `like`, if it was under way."""
-        if self.under_way is None:
-            return None
-        told, arrays = self.under_way, self.keeper.arrays
-        where = f"runs.{self.number}"
-        columns = packing.read_columns(told["columns"], f"{where}.columns")
-        records = packing.records_of(columns, _array(arrays, f"{where}.history"))
-        state = unpacked(told["state"], like, f"{where}.state", arrays)
-        best_w = unpacked(told["best_w"], like.w, f"{where}.best_w", arrays)
-        best_score = unpacked(told["best_score"], 0.0, f"{where}.best_score", arrays)
-        if not 0 <= told["best_step"] < len(records) or not np.isfinite(np.asarray(state.w)).all():
-            raise damaged(where, told["best_step"], "a step of the history, and finite weights,")
-        return Standing(state, len(records), best_w, best_score, told["best_step"]), records
-
-    def note(self, run: History) -> None:
-        """Take note of the run under way, before its first step and after each, and save if it is time."""
-        self.run = run
-        if run.standing is not None and perf_counter() >= self.keeper.due:
-            self.keeper.save()
-
-    def finish(self, result: Result) -> None:
-        """Take note of the end of a run; one that was cut off stays under way."""
-        if self.run is None or result.reason in CUT_OFF:
-            return
-        with self.keeper.saving:
-            columns, rows = self.ledger.packed(result.history, len(result.history))
-            told = {
-                "number": self.number, "columns": columns.to_json(), "records": len(rows),
-                "reason": result.reason.name, "message": result.message, "step": result.step,
-                "loss": result.loss if isfinite(result.loss) else None,
-            }  # fmt: skip
-            self.finished = Finished(told, np.asarray(result.w), rows)
-            self.run, self.ledger = None, Ledger()  # the state may be large
-
-    def packed(self, arrays: dict[str, Any]) -> dict[str, Any] | None:
-        """Return a run under way as JSON values, its arrays going into `arrays`; None before its first step."""
-        run = self.run
-        at = None if run is None else run.standing
-        if run is None or at is None:
-            return self._untouched(arrays)
-        where = f"runs.{self.number}"
-        columns, arrays[f"{where}.history"] = self.ledger.packed(run.history, at.records)
-        return {
-            "number": self.number,
-            "columns": columns.to_json(),
-            "state": packed(at.state, f"{where}.state", arrays),
-            "best_w": packed(at.best_w, f"{where}.best_w", arrays),
-            "best_score": packed(at.best_score, f"{where}.best_score", arrays),
-            "best_step": at.best_step,
-        }
-
-    def _untouched(self, arrays: dict[str, Any]) -> dict[str, Any] | None:
-        """Return a run that is still as it was found."""
-        if self.under_way is not None:
-            begin = f"runs.{self.number}."
-            arrays |= {name: array for name, array in self.keeper.arrays.items() if name.startswith(begin)}
-        return self.under_way
-
-
 class Keeper:
     """Saves the runs of a call to a folder, and finds them there again.
 
@@ -181,17 +79,23 @@ class Keeper:
 
     def __init__(self, asked: Checkpoint, about: dict[str, Any]) -> None:
         self.folder, self.every, self.about = Path(asked.folder), float(asked.every), about
-        self.arrays: dict[str, Any] = {}
-        self.due = 0.0
-        self._slots: dict[int, Slot] = {}
+        self.due, self._written = 0.0, False
         self.saving = Lock()
-        found = runfile.newest(self.folder, _check)
+        self._slots: dict[int, Slot] = {}
+        self._blocks = Blocks()
+        read: list[Runs] = []
+        found = runfile.newest(self.folder, lambda saved: read.append(runs_of(self.folder, saved)))
         if found is not None:
-            self._take(found, asked)
+            self._take(found, read[-1], asked)
 
     def slot(self, number: int = 0) -> Slot:
         """Return the place of a run."""
-        return self._slots.setdefault(number, Slot(self, number))
+        return self._slots.setdefault(number, Slot(number, self.note, self.saving))
+
+    def note(self) -> None:
+        """Save if it is time."""
+        if perf_counter() >= self.due:
+            self.save()
 
     def save(self, final: bool = False) -> None:
         """Write a checkpoint now.
@@ -202,37 +106,35 @@ class Keeper:
         with self.saving:
             if not final and perf_counter() < self.due:
                 return  # another thread has saved meanwhile
-            first = self.due == 0.0
-            saved = self._saved()
-            if not saved.content["runs"] and not saved.content["finished"]:
-                return
             try:
-                runfile.write(self.folder, saved)
+                self._write()
             except TrainingError as error:
-                if first:
+                if not self._written:
                     raise
                 warnings.warn(f"No checkpoint this time; the run goes on. {error}", RuntimeWarning, stacklevel=2)
             finally:
                 self.due = perf_counter() + self.every
 
-    def _saved(self) -> Saved:
-        arrays: dict[str, Any] = {}
+    def _write(self) -> None:
+        """Write the runs that there are, and before that, if their histories have become long, a block of these."""
+        arrays: Arrays = {}
         slots = [slot for _, slot in sorted(self._slots.copy().items())]
-        done = [slot.finished for slot in slots if slot.finished is not None]
+        finished = [slot.finished for slot in slots if slot.finished is not None]
         runs = [told for slot in slots if slot.finished is None and (told := slot.packed(arrays)) is not None]
-        if done:
-            arrays["finished.w"] = np.concatenate([one.w for one in done])
-            arrays["finished.history"] = np.concatenate([one.rows.reshape(-1) for one in done])
-        columns: list[Any] = []
-        finished = []
-        for one in done:  # most runs have the same columns
-            if one.told["columns"] not in columns:
-                columns.append(one.told["columns"])
-            place = columns.index(one.told["columns"])
-            finished.append({**one.told, "weights": len(one.w), "columns": place})
-        return Saved({"about": self.about, "runs": runs, "columns": columns, "finished": finished}, arrays)
+        if not runs and not finished:
+            return
+        grown = [slot for slot in slots if slot.ledger.rows.size]
+        if sum(slot.ledger.rows.shape[1] for slot in grown) >= BLOCK:
+            block = block_of((slot.number, slot.ledger.rows) for slot in grown)
+            self._blocks = runfile.write_block(self.folder, self._blocks, block)
+            for slot in grown:
+                slot.ledger.settle()
+            grown = []
+        parts = [(slot.number, slot.ledger.rows) for slot in grown]
+        runfile.write(self.folder, content_of(self.about, runs, finished, self._blocks, parts, arrays))
+        self._written = True
 
-    def _take(self, found: runfile.Found, asked: Checkpoint) -> None:
+    def _take(self, found: runfile.Found, runs: Runs, asked: Checkpoint) -> None:
         """Take over the runs of a checkpoint."""
         for fault in found.damaged:
             message = f"{fault} The checkpoint before it, {found.path.name}, is used."
@@ -242,19 +144,10 @@ class Keeper:
                 f"The folder {str(self.folder)!r} holds a run already; go on with it by `deltarule resume` or "
                 "Checkpoint(folder, resume=True), or give another folder."
             )
-        content = found.saved.content
-        sameness.check(content["about"], self.about, str(self.folder))
-        self.arrays = found.saved.arrays
-        for told in content["runs"]:
-            self.slot(told["number"]).under_way = told
-        w_at = rows_at = 0
-        for told in content["finished"]:
-            told = {**told, "columns": content["columns"][told["columns"]]}
-            p, n, columns = told.pop("weights"), told["records"], len(told["columns"]["kinds"])
-            w = self.arrays["finished.w"][w_at : w_at + p].copy()
-            rows = self.arrays["finished.history"][rows_at : rows_at + n * columns].reshape(n, columns)
-            w_at, rows_at = w_at + p, rows_at + n * columns
-            self.slot(told["number"]).finished = Finished(told, w, rows)
+        sameness.check(found.saved.content["about"], self.about, str(self.folder))
+        self._blocks = runs.blocks
+        for run, in_blocks in runs.found:
+            self.slot(run.told["number"]).take(run, in_blocks)
 
 
 @contextmanager
@@ -274,47 +167,3 @@ def opened(asked: Checkpoint | str | Path, about: dict[str, Any]) -> Iterator[Ke
             yield keeper
         finally:
             keeper.save(final=True)
-
-
-def _check(saved: Saved) -> None:
-    """Refuse a checkpoint whose content cannot be: what a state means is checked where it is unpacked."""
-    content = record(saved.content, "the run", ("about", "runs", "columns", "finished"))
-    if not isinstance(content["about"], dict):
-        raise damaged("about", content["about"], "an object")
-    listed(content["runs"], "runs", _check_under_way)
-    widths = [len(one.kinds) for one in listed(content["columns"], "columns", packing.read_columns)]
-    found = listed(content["finished"], "finished", lambda value, where: _check_finished(value, where, widths))
-    sizes = [sum(n) for n in zip(*found, strict=True)] or [0, 0]
-    names = ("finished.w", "finished.history")
-    there = [saved.arrays[name].shape == (n,) for name, n in zip(names, sizes, strict=True) if name in saved.arrays]
-    if there != [True] * (2 if found else 0):
-        raise damaged("finished", sizes, "as many numbers as its runs have")
-
-
-def _check_under_way(value: object, where: str) -> None:
-    d = record(value, where, ("number", "columns", "state", "best_w", "best_score", "best_step"))
-    whole(d["number"], f"{where}.number")
-    whole(d["best_step"], f"{where}.best_step")
-    packing.read_columns(d["columns"], f"{where}.columns")
-
-
-def _check_finished(value: object, where: str, widths: Sequence[int]) -> tuple[int, int]:
-    """Return how many weights and how many numbers of history a finished run has."""
-    keys = ("number", "columns", "records", "reason", "message", "step", "loss", "weights")
-    d = record(value, where, keys)
-    columns = whole(d["columns"], f"{where}.columns")
-    choice(d["reason"], f"{where}.reason", Reason.__members__)
-    text(d["message"], f"{where}.message")
-    if d["loss"] is not None:
-        finite(d["loss"], f"{where}.loss")
-    _, records, step, weights = (whole(d[key], f"{where}.{key}") for key in ("number", "records", "step", "weights"))
-    if step > max(0, records - 1) or weights == 0 or columns >= len(widths):
-        raise damaged(where, step, f"a step of its {records} records")
-    return weights, records * widths[columns]
-
-
-def _array(arrays: Mapping[str, Any], name: str) -> NDArray[Any]:
-    if name not in arrays:
-        raise damaged(name, None, "an array of the file")
-    found: NDArray[Any] = arrays[name]
-    return found

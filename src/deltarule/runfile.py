@@ -2,7 +2,13 @@
 
     run/checkpoint-00000012.safetensors      the newest
     run/checkpoint-00000011.safetensors      the one before, in case the newest is damaged
+    run/history/00000001.safetensors         records of a long history that no checkpoint has to repeat: a block,
+    run/history-copy/00000001.safetensors    and the same again, in case the first is damaged, since both need it
     run/lock                                 held by the process that trains; the system frees it however that ends
+
+A block is written before the checkpoint that needs it, never changed, and holds the digest of the block before it, so a
+checkpoint names them all by their number and the digest of the last. One that no checkpoint needs, since a process was
+killed between the two, is written over by the next.
 
 `deltarule.tensorfile` reads and writes the files, `deltarule.files` puts them there wholly or not at all.
 """
@@ -13,7 +19,8 @@ import errno
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,11 +36,13 @@ Arrays = dict[str, NDArray[Any]]
 
 FORMAT = Format(
     name="deltarule-run",
-    version=1,
+    version=2,
     kind="checkpoint",
     source="give the folder that --run or checkpoint= named",
     again="the run has to begin anew",
 )
+BLOCK_FORMAT = FORMAT._replace(name="deltarule-history", version=1, kind="history")
+BLOCK_FOLDERS = ("history", "history-copy")
 KEPT = 2
 """How many checkpoints stay in a folder."""
 NAME = re.compile(r"checkpoint-(\d{8})\.safetensors")
@@ -47,6 +56,13 @@ class Saved(NamedTuple):
 
     content: dict[str, Any]
     arrays: Arrays
+
+
+class Blocks(NamedTuple):
+    """The blocks that a checkpoint needs: how many, and the digest of the last; none unless given."""
+
+    number: int = 0
+    digest: str = ""
 
 
 class Found(NamedTuple):
@@ -86,7 +102,7 @@ def newest(folder: Path, accepts: Callable[[Saved], object] = lambda saved: None
     damaged: list[str] = []
     for _, path in numbered(folder):
         try:
-            saved = _read(path)
+            saved, _ = _read(path)
             accepts(saved)
         except ModelFileError as error:
             damaged.append(str(error))
@@ -107,17 +123,49 @@ def write(folder: Path, saved: Saved) -> Path:
     """
     there = numbered(folder)
     path = folder / f"checkpoint-{(there[0][0] if there else 0) + 1:08d}.safetensors"
-    content = {**saved.content, "digest": _digest(saved)}
-    try:
-        files.write_atomically(path, tensorfile.to_bytes(FORMAT, content, saved.arrays))
-    except InputError as error:
-        raise TrainingError(str(error)) from error
+    _write([path], FORMAT, saved)
     for _, old in there[KEPT - 1 :]:
         try:
             disk.remove(old)
         except OSError:  # it will be removed next time
             break
     return path
+
+
+def write_block(folder: Path, before: Blocks, saved: Saved) -> Blocks:
+    """Write the next block and its copy, and return all the blocks that there are now.
+
+    Raises
+    ------
+    TrainingError
+        If one of them cannot be written; the blocks from before are unchanged.
+    """
+    paths = _block_paths(folder, before.number + 1)
+    try:
+        for path in paths:
+            if not path.parent.is_dir():
+                disk.make_folder(path.parent)
+                disk.flush_folder(folder)
+    except OSError as error:
+        raise TrainingError(f"The folder {str(path.parent)!r} cannot be made: {error.strerror or error}.") from error
+    chained = Saved({**saved.content, "before": before.digest}, saved.arrays)
+    return Blocks(before.number + 1, _write(paths, BLOCK_FORMAT, chained))
+
+
+def read_blocks(folder: Path, blocks: Blocks) -> Iterator[Saved]:
+    """Yield the blocks that a checkpoint needs, the first one first, each from the copy that is whole.
+
+    Raises
+    ------
+    ModelFileError
+        If one of them is damaged in both places, or is not the one that was written then.
+    """
+    digest = ""
+    for number in range(1, blocks.number + 1):
+        saved, digest = _read_block(folder, number, digest)
+        yield saved
+    if digest != blocks.digest:
+        raise ModelFileError(f"The history in {folder} is not the one that its checkpoint belongs to.")
 
 
 @contextmanager
@@ -137,7 +185,8 @@ def held(folder: Path) -> Iterator[None]:
     with (folder / LOCK).open("ab") as lock:
         if not _locked(lock.fileno()):
             raise InputError(f"Another process trains the run in {str(folder)!r}; wait for it, or give another folder.")
-        files.remove_parts(folder)
+        for place in ("", *BLOCK_FOLDERS):
+            files.remove_parts(folder / place)
         yield
 
 
@@ -151,8 +200,42 @@ def digest_of(arrays: Mapping[str, Any]) -> str:
     return found.hexdigest()
 
 
-def _read(path: Path) -> Saved:
-    with tensorfile.opened(path, FORMAT) as file:
+def _block_paths(folder: Path, number: int) -> list[Path]:
+    return [folder / place / f"{number:08d}.safetensors" for place in BLOCK_FOLDERS]
+
+
+def _read_block(folder: Path, number: int, before: str) -> tuple[Saved, str]:
+    """Return a block, and its digest, from the first place where it is whole and follows the one before."""
+    faults = []
+    for path in _block_paths(folder, number):
+        try:
+            saved, digest = _read(path, BLOCK_FORMAT)
+        except ModelFileError as error:
+            faults.append(str(error))
+            continue
+        if saved.content.pop("before", None) == before:
+            if faults:
+                warnings.warn(f"{faults[0]} Its copy, {path}, is used.", RuntimeWarning, stacklevel=2)
+            return saved, digest
+        faults.append(f"{path} does not follow the block before it.")
+    raise ModelFileError(" ".join(faults))
+
+
+def _write(paths: Sequence[Path], format: Format, saved: Saved) -> str:
+    """Write the same file to each place, and return the digest of what it holds."""
+    digest = _digest(saved)
+    try:
+        data = tensorfile.to_bytes(format, {**saved.content, "digest": digest}, saved.arrays)
+        for path in paths:
+            files.write_atomically(path, data)
+    except InputError as error:
+        raise TrainingError(str(error)) from error
+    return digest
+
+
+def _read(path: Path, format: Format = FORMAT) -> tuple[Saved, str]:
+    """Return what a file holds, and the digest of that."""
+    with tensorfile.opened(path, format) as file:
         arrays = {name: file.array(name) for name in file.tensors}
         content = file.content
         if not isinstance(content, dict) or not isinstance(content.get("digest"), str):
@@ -161,7 +244,7 @@ def _read(path: Path) -> Saved:
         saved = Saved(content, arrays)
         if _digest(saved) != digest:
             raise file.damaged("its digest is not that of what it holds")
-        return saved
+        return saved, digest
 
 
 def _digest(saved: Saved) -> str:

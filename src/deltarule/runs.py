@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule import interrupts
-from deltarule.checkpoint import CUT_OFF, Keeper
+from deltarule.checkpoint import Keeper
 from deltarule.engines import native
 from deltarule.history import Result
 from deltarule.losses import Loss
@@ -26,6 +26,7 @@ from deltarule.network import Network
 from deltarule.objective import Objective
 from deltarule.plan import Candidate, Plan
 from deltarule.record import Record
+from deltarule.slots import CUT_OFF
 from deltarule.stopping import Reason
 from deltarule.train import train
 

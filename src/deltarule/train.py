@@ -13,13 +13,14 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from deltarule import interrupts, methods, projection, sameness
-from deltarule.checkpoint import Checkpoint, Slot, opened
+from deltarule.checkpoint import Checkpoint, opened
 from deltarule.divergence import Watch, is_finite, locate, watcher
 from deltarule.errors import SettingError
 from deltarule.history import History, Result
 from deltarule.methods import Method
 from deltarule.objective import Objective
 from deltarule.observers import Observer
+from deltarule.slots import Slot
 from deltarule.special import Array
 from deltarule.stopping import MaxSteps, MinGrad, Reason, StopRule
 
@@ -88,7 +89,7 @@ def steps(objective: Any, w: Array, method: Any = "conjugate_gradient", state: A
     Raises
     ------
     SettingError
-        If the method is unknown or needs what the objective does not have.
+        If the method is unknown or needs what the objective does not have, or the state is not one of its own.
     InputError
         If w does not fit or is not finite.
 
@@ -104,6 +105,8 @@ def steps(objective: Any, w: Array, method: Any = "conjugate_gradient", state: A
     array([2., 1.])
     """
     method = methods.get(method)
+    if state is not None:
+        methods.check_state(method, state, objective)
     objective = _prepared(objective, method)
     following = _steps(objective, w, method, state)
     while True:
@@ -200,6 +203,8 @@ def train(
     observers = _observers(observe)
     if checkpoint is not None and state is not None:
         raise SettingError("A run that begins with another's state cannot be kept; give checkpoint= or state=.")
+    if state is not None:
+        methods.check_state(method, state, objective)
     run = History(Counted(_prepared(objective, method)), validation)
     try:
         with (
@@ -275,7 +280,7 @@ def _resume(run: History, w: Array, method: Method, slot: Slot) -> Any:
     A state is what it is by what a new run of this method begins with, so one is begun and forgotten.
     """
     counted = run.counted
-    if slot.under_way is None:
+    if not slot.under_way:
         return None
     start = counted.weights(w) if callable(getattr(counted, "weights", None)) else w
     found = slot.restored(method.start(counted, start))

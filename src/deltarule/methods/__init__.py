@@ -24,7 +24,7 @@ from deltarule.special import Array
 __all__ = [
     "ALIASES", "LBFGS", "METHODS", "BayesianRegularization", "ConjugateGradient", "GradientDescent",
     "LevenbergMarquardt", "Method", "NewtonCG", "Online", "Rprop", "ScaledConjugateGradient", "State",
-    "check_needs", "get", "line_search", "rules", "schedules",
+    "check_needs", "check_state", "get", "line_search", "rules", "schedules",
 ]  # fmt: skip
 
 
@@ -181,4 +181,36 @@ def check_needs(method: Method, objective: Any) -> None:
         raise SettingError(
             f"The method {method.name} needs {', '.join(lacking)}, which this objective does not have; "
             f"use {' or '.join(works) or 'another objective'}."
+        )
+
+
+def check_state(method: Method, state: Any, objective: Any) -> None:
+    """Refuse a state that a run of this method on this objective cannot go on from.
+
+    A method's own class of states is its attribute `state_type`; one that has none is not asked.
+
+    Raises
+    ------
+    SettingError
+        If it is another method's state, no state at all, or that of another network or rule.
+    """
+    accepted = getattr(method, "state_type", None)
+    if accepted is None:
+        return
+    if not isinstance(state, accepted):
+        of = next((f", of {name}" for name, made in METHODS.items() if isinstance(state, made.state_type)), "")
+        raise SettingError(
+            f"state was a {type(state).__name__}{of}; {method.name} goes on from {accepted.__name__}, the state of a "
+            "result of its own. To go on from the weights of another, give these as w and no state."
+        )
+    needed, memory = getattr(objective, "n_weights", None), getattr(state, "memory", None)
+    if needed is not None and tuple(state.w.shape) != (needed,):
+        raise SettingError(
+            f"state has {state.w.shape[0]:,} weights; this network has {needed:,}. Give a state of the same network."
+        )
+    rule = getattr(method, "rule", None)
+    if memory is not None and rule is not None and memory.shape[0] != rule.n_memory:
+        raise SettingError(
+            f"state belongs to another rule than {rule.name}, which remembers {rule.n_memory} numbers a weight, not "
+            f"{memory.shape[0]}. Give a state of the same rule, or its weights as w and no state."
         )

@@ -99,6 +99,7 @@ class BayesianRegularization:
 
     name = "bayesian_regularization"
     version = 1
+    state_type = BayesianRegularizationState
     needs = ("value", "gauss_newton")
 
     def __post_init__(self) -> None:

@@ -104,6 +104,7 @@ class ConjugateGradient:
 
     name = "conjugate_gradient"
     version = 1
+    state_type = ConjugateGradientState
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:

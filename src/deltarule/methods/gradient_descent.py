@@ -73,6 +73,7 @@ class GradientDescent:
 
     name = "gradient_descent"
     version = 1
+    state_type = GradientDescentState
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:

@@ -102,6 +102,7 @@ class LBFGS:
 
     name = "lbfgs"
     version = 1
+    state_type = LBFGSState
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:

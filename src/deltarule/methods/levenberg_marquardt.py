@@ -125,6 +125,7 @@ class LevenbergMarquardt:
 
     name = "levenberg_marquardt"
     version = 1
+    state_type = LevenbergMarquardtState
     needs = ("value", "gauss_newton")
 
     def __post_init__(self) -> None:

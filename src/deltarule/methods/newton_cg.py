@@ -95,6 +95,7 @@ class NewtonCG:
 
     name = "newton_cg"
     version = 1
+    state_type = NewtonCGState
     needs = ("value_grad", "gauss_newton_product")
 
     def __post_init__(self) -> None:

@@ -84,6 +84,7 @@ class Online:
 
     name = "online"
     version = 1
+    state_type = OnlineState
     needs = ("value", "epoch")
 
     def __post_init__(self) -> None:

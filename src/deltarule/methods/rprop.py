@@ -92,6 +92,7 @@ class Rprop:
 
     name = "rprop"
     version = 1
+    state_type = RpropState
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:

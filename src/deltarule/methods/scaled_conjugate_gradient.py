@@ -99,6 +99,7 @@ class ScaledConjugateGradient:
 
     name = "scaled_conjugate_gradient"
     version = 1
+    state_type = ScaledConjugateGradientState
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,211 @@
+"""Long histories, kept in blocks that no checkpoint repeats: gone on with to the bit, whatever fails or is damaged."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import deltarule as dr
+from deltarule import Checkpoint, checkpoint, runfile
+from deltarule.errors import InputError, ModelFileError, TrainingError
+from deltarule.methods import LBFGS, BayesianRegularization, ConjugateGradient, GradientDescent, Online
+from deltarule.runfile import BLOCK_FORMAT, Blocks
+from diskfaults import failing
+from runs import essence, run
+
+HERE = Path(__file__).parent
+EACH = {"every": 0}
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    """Make a block of every three records."""
+    monkeypatch.setattr(checkpoint, "BLOCK", 3)
+
+
+def blocks(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).glob("history*/*"))
+
+
+@pytest.mark.promise("P4")
+@pytest.mark.parametrize(
+    "method", [Online(rule="adam", rows_per_step=10), ConjugateGradient(), LBFGS(), BayesianRegularization()]
+)
+def test_a_run_with_blocks_goes_on_bit_for_bit(tmp_path, method):
+    for steps in (4, 5, 11):
+        run(method, steps, tmp_path / "run", resume=True, kept=EACH)
+    found = run(method, checkpoint=tmp_path / "run", resume=True, kept=EACH)
+    assert essence(found) == essence(run(method))
+    there = blocks(tmp_path / "run")
+    assert len(there) >= 8 and there[: len(there) // 2] == [
+        f"history-copy/{i + 1:08d}.safetensors" for i in range(len(there) // 2)
+    ]
+    first = (tmp_path / "run" / "history" / "00000001.safetensors").stat()
+    run(method, 16, tmp_path / "run", resume=True, kept=EACH)
+    assert (tmp_path / "run" / "history" / "00000001.safetensors").stat() == first  # written once
+
+
+def test_a_checkpoint_stays_small_however_long_the_history(tmp_path):
+    sizes = []
+
+    def grow(record):
+        sizes.extend([runfile.numbered(tmp_path / "run")[0][1].stat().st_size] if record.step % 12 == 8 else [])
+
+    run(GradientDescent(0.1), 80, tmp_path / "run", kept=EACH, observe=grow)
+    assert len(sizes) == 7 and max(sizes) - min(sizes) < 100
+
+
+def test_many_runs_share_blocks(tmp_path):
+    x = np.linspace(-2, 2, 60)
+    settings = {"method": "cg", "l2": 0.0, "max_steps": 6, "restarts": 4}
+    whole = dr.fit({"x": x, "y": np.sin(2 * x)}, "y", **settings)
+    seen = []
+
+    def enough(progress):
+        seen.append(progress)
+        return len(seen) == 17
+
+    for kept in (Checkpoint(tmp_path / "run", 0), Checkpoint(tmp_path / "run", 0, resume=True)):
+        model = dr.fit({"x": x, "y": np.sin(2 * x)}, "y", **settings, checkpoint=kept, observe=enough)
+    assert model.training == whole.training and model.fingerprint == whole.fingerprint and blocks(tmp_path / "run")
+    content = runfile.newest(tmp_path / "run").saved.content
+    assert len(content["finished"]) == 4 and sum(len(part["lengths"]) > 0 for part in content["parts"]) <= 2
+
+
+# What is damaged
+
+
+@pytest.mark.promise("P3")
+def test_any_one_file_may_be_damaged_or_gone(tmp_path):
+    run(GradientDescent(0.1), 9, tmp_path / "run", kept=EACH)
+    whole, names = essence(run(GradientDescent(0.1))), blocks(tmp_path / "run")
+    assert len(names) == 6
+    for name in [*names, *(path.name for _, path in runfile.numbered(tmp_path / "run"))]:
+        for damage in ("gone", "cut", "bit"):
+            folder = tmp_path / f"{damage}-{Path(name).parent}-{Path(name).name}"
+            shutil.copytree(tmp_path / "run", folder)
+            path = folder / name
+            data = path.read_bytes()
+            path.unlink()
+            if damage != "gone":
+                path.write_bytes(data[:-9] if damage == "cut" else data[:-9] + bytes([data[-9] ^ 4]) + data[-8:])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                assert essence(run(GradientDescent(0.1), checkpoint=folder, resume=True)) == whole
+
+
+@pytest.mark.promise("P3")
+def test_a_damaged_block_and_its_copy_give_way_to_the_checkpoint_before(tmp_path):
+    for steps in (7, 10):  # the last block belongs to the last checkpoint alone
+        run(GradientDescent(0.1), steps, tmp_path / "run", resume=True)
+    for name in blocks(tmp_path / "run")[1::2]:
+        (tmp_path / "run" / name).write_bytes(b"")
+    with pytest.warns(RuntimeWarning, match=r"The checkpoint before it, checkpoint-\d+.safetensors, is used"):
+        found = run(GradientDescent(0.1), checkpoint=tmp_path / "run", resume=True)
+    assert essence(found) == essence(run(GradientDescent(0.1)))
+    for name in blocks(tmp_path / "run")[0::2]:
+        (tmp_path / "run" / name).write_bytes(b"")
+    with pytest.raises(ModelFileError, match=r"history.00000001.safetensors is not a deltarule-history"):
+        run(GradientDescent(0.1), checkpoint=tmp_path / "run", resume=True)
+
+
+def test_blocks_of_another_run_are_not_taken(tmp_path):
+    for name, rate in (("a", 0.1), ("b", 0.2)):
+        run(GradientDescent(rate), 8, tmp_path / name, kept=EACH)
+    for place in runfile.BLOCK_FOLDERS:
+        shutil.rmtree(tmp_path / "a" / place)
+        shutil.copytree(tmp_path / "b" / place, tmp_path / "a" / place)
+    with pytest.raises(ModelFileError, match="is not the one that its checkpoint belongs to"):
+        run(GradientDescent(0.1), checkpoint=tmp_path / "a", resume=True)
+
+
+LIES = {
+    "a run that there is not": lambda content, arrays: content["parts"][0].update(run=5),
+    "a row too few": lambda content, arrays: content["parts"][0]["lengths"].pop(),
+    "numbers too few": lambda content, arrays: arrays.update(numbers=arrays["numbers"][:-1]),
+    "no numbers": lambda content, arrays: arrays.pop("numbers"),
+    "a record twice": lambda content, arrays: (
+        content["parts"].append(content["parts"][0]), arrays.update(numbers=np.tile(arrays["numbers"], 2)),
+    ),
+    "a key more": lambda content, arrays: content.update(more=1),
+    "nothing": lambda content, arrays: content.clear(),
+}  # fmt: skip
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize("name", LIES)
+def test_what_a_block_says_must_fit(tmp_path, name):
+    """Even where its digest and those that name it are made to fit."""
+    folder = tmp_path / "run"
+    run(ConjugateGradient(), 2, folder)  # one block
+    (_, path), *others = runfile.numbered(folder)
+    for _, other in others:
+        other.unlink()
+    saved, _ = runfile._read(path)
+    block, _ = runfile._read(folder / "history" / "00000001.safetensors", BLOCK_FORMAT)
+    content, arrays = json.loads(json.dumps(block.content)), dict(block.arrays)
+    del content["before"]
+    LIES[name](content, arrays)
+    blocks = runfile.write_block(folder, Blocks(), runfile.Saved(content, arrays))
+    path.unlink()
+    runfile.write(folder, runfile.Saved({**saved.content, "blocks": blocks._asdict()}, saved.arrays))
+    with pytest.raises(ModelFileError):
+        run(ConjugateGradient(), 6, folder, resume=True)
+
+
+# What fails
+
+
+@pytest.mark.promise("P3")
+def test_whichever_operation_fails_there_is_a_whole_run(tmp_path):
+    """The n-th operation fails, for all n, those that write blocks among them."""
+    method, whole = GradientDescent(0.1), essence(run(GradientDescent(0.1), 5))
+    with failing() as disk:
+        run(method, 3, tmp_path / "none", kept=EACH)
+    assert disk.asked.count("make_folder") == 3 and blocks(tmp_path / "none")
+    for n in range(1, len(disk.asked) + 1):
+        folder = tmp_path / str(n)
+        with failing(n), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            try:
+                run(method, 3, folder, kept=EACH)
+            except (TrainingError, InputError):
+                assert n <= 1 + disk.asked.index("flush_folder") + 1
+        assert essence(run(method, 5, folder, resume=True)) == whole, disk.asked[n - 1]
+
+
+KILLED = """
+import sys
+from deltarule import checkpoint
+from deltarule.methods import GradientDescent
+from runs import run
+checkpoint.BLOCK = 3
+print("begun", flush=True)
+run(GradientDescent(0.1), 10**9, sys.argv[1], resume=True, kept={"every": 0})
+"""
+
+
+@pytest.mark.promise("P3")
+def test_a_process_killed_while_it_writes_blocks_leaves_a_run_that_goes_on(tmp_path):
+    """Shortened; benchmarks/trust.py does it hundreds of times."""
+    steps, folder = 0, tmp_path / "run"
+    for pause in (0.1, 0.13):
+        there = blocks(folder)
+        with subprocess.Popen([sys.executable, "-c", KILLED, str(folder)], cwd=HERE, stdout=subprocess.PIPE) as child:
+            child.stdout.readline()
+            while blocks(folder) == there:
+                time.sleep(0.01)
+            time.sleep(pause)
+            child.kill()
+        assert child.returncode == -signal.SIGKILL
+        found = run(GradientDescent(0.1), 1, folder, resume=True)  # has ended: what was kept comes back
+        assert len(found.history) - 1 >= steps + 3
+        steps = len(found.history) - 1
+        assert essence(found)[:3] == essence(run(GradientDescent(0.1), steps))[:3]
