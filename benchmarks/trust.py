@@ -222,7 +222,7 @@ PROBLEMS = {
     "Levenberg-Marquardt, 10-32-1": (LevenbergMarquardt(), 1_000, (10, 32, 1)),
     "Levenberg-Marquardt, 1-5-1, 25 rows": (LevenbergMarquardt(), 25, (1, 5, 1)),
 }
-SECONDS, ROUNDS = 1.0, 3
+SECONDS, ROUNDS = 1.0, 5
 LATER = 20
 """How many times 30 s a run has lasted when a checkpoint late in it is timed."""
 
@@ -230,7 +230,7 @@ LATER = 20
 def cost(folder: Path, name: str) -> list[object]:
     """Measure a step, what it costs to watch it, and a checkpoint of a run as long as 30 s.
 
-    The three are measured in turn, and the least of each counts: a processor that others share has fast and slow times.
+    They are measured in turn, several times, and the median of each counts: a shared processor has fast and slow times.
     """
     method, n, sizes = PROBLEMS[name]
     rng = np.random.default_rng(0)
@@ -238,23 +238,29 @@ def cost(folder: Path, name: str) -> list[object]:
     network = dr.Network(sizes)
     objective = dr.Objective(network, "squared_error", X, np.sin(X.sum(axis=1)) + 0.1 * rng.standard_normal(n))
     w = network.initial_weights(0)
-    steps, watches, firsts, laters = [], [], [], []
+    found = []
     for _ in range(ROUNDS):
         began = time.process_time()  # of this process alone, whatever else the machine does
         plain = train(objective, w, method, [dr.stopping.MaxSeconds(SECONDS)])
-        steps.append((time.process_time() - began) / (len(plain.history) - 1))
+        step = (time.process_time() - began) / (len(plain.history) - 1)
         state, grad = plain.state._replace(stuck=""), getattr(plain.state, "grad", None)
-        watch = watcher(state)
-        recorded = 0.0 if grad is None else min(timed(lambda grad=grad: float(grad @ grad), 2000) for _ in range(5))
-        watches.append(min(timed(lambda watch=watch, state=state: watch(state), 2000) for _ in range(5)) - recorded)
-        first, later = whole_save(folder, plain, objective, int(30 / min(steps)))
-        firsts.append(first)
-        laters.append(later)
-    step, watching, saving = min(steps), min(watches), max(min(firsts), min(laters))
+        found.append((step, watching(state, grad), *whole_save(folder, plain, objective, int(30 / step))))
+    step, watch, first, later = map(median, zip(*found, strict=True))
+    share, saving = watch / step, max(first, later) / 30
     return [
-        name, f"{step * 1e6:,.1f}", f"{watching * 1e6:.2f}", f"{watching / step:.2%}", f"{min(firsts) * 1e3:.1f}",
-        f"{min(laters) * 1e3:.1f}", f"{saving / 30:.2%}", f"{watching / step + saving / 30:.2%}",
+        name, f"{step * 1e6:,.1f}", f"{watch * 1e6:.2f}", f"{share:.2%}", f"{first * 1e3:.1f}", f"{later * 1e3:.1f}",
+        f"{saving:.2%}", f"{share + saving:.2%}",
     ]  # fmt: skip
+
+
+def watching(state, grad) -> float:
+    """Return the seconds of watching a state, without those of the gradient's square, which a record needs anyway."""
+    watch = watcher(state)
+    rounds = [
+        (timed(lambda: watch(state), 2000), 0.0 if grad is None else timed(lambda: float(grad.dot(grad)), 2000))
+        for _ in range(9)
+    ]
+    return median(watched - recorded for watched, recorded in rounds)
 
 
 def whole_save(folder: Path, found: dr.Result, objective: dr.Objective, n: int) -> tuple[float, float]:
@@ -281,7 +287,7 @@ def whole_save(folder: Path, found: dr.Result, objective: dr.Objective, n: int) 
     usual = disk.flush, disk.flush_folder
     disk.flush, disk.flush_folder = (partial(waiting, flush) for flush in usual)
     first, later = [], []
-    for _ in range(3):
+    for _ in range(2):
         history = History(Counted(objective), None)
         with opened(Checkpoint(folder / f"{time.time_ns()}", every=1e6), {}) as keeper:
             grown(history, max(n, 1))
@@ -289,7 +295,7 @@ def whole_save(folder: Path, found: dr.Result, objective: dr.Objective, n: int) 
             first.append(taken(keeper))
     with opened(Checkpoint(folder / f"{time.time_ns()}", every=1e6), {}) as keeper:
         keeper.slot().run = history
-        for times in range(LATER, LATER + 4):
+        for times in range(LATER, LATER + 3):
             grown(history, times * max(n, 1))
             later.append(taken(keeper))
     disk.flush, disk.flush_folder = usual
