@@ -68,7 +68,7 @@ def print_model(model: Model, path: str | None, as_json: bool) -> None:
             "error_bars": model.error_bars is not None,
             "weights_sha256": model.fingerprint,
         }
-        _print_json({**about, **asdict(model.training), "odds": model.training.odds})
+        print_json({**about, **asdict(model.training), "odds": model.training.odds})
         return
     from deltarule import terminal
 
@@ -93,5 +93,6 @@ def draw(path: str, figure: Callable[[], Any]) -> None:
     write_atomically(path, picture.getvalue())
 
 
-def _print_json(content: dict[str, Any]) -> None:
+def print_json(content: dict[str, Any]) -> None:
+    """Print JSON values on a line, for machines."""
     click.echo(json.dumps(content, allow_nan=False, ensure_ascii=False))
