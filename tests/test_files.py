@@ -4,13 +4,15 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import deltarule as dr
 from deltarule import disk
 from deltarule.errors import InputError, TrainingError
-from deltarule.files import check_writable, remove_parts, write_atomically
+from deltarule.files import STALE, _mark, check_writable, remove_parts, remove_stale_parts, write_atomically
 from diskfaults import ERRORS, failing
 
 OLD, NEW = b"the old content", b"the new content, which is longer"
@@ -176,3 +178,48 @@ def test_checking_changes_nothing(tmp_path):
     path.write_bytes(OLD)
     check_writable(path)
     assert path.read_bytes() == OLD
+
+
+KILLED = """
+import sys
+import time
+from pathlib import Path
+from deltarule import disk, files
+disk.flush = lambda handle: (print("written", flush=True), sys.stdin.read())
+files.write_atomically(sys.argv[1], b"half")
+"""
+
+
+@pytest.mark.promise("P3")
+def test_what_a_killed_process_left_behind_of_a_file_goes_with_a_later_save(tmp_path):
+    """Only what is of that file, is a file, and has not been written to for an hour."""
+    for name in ("model", "other"):
+        command = [sys.executable, "-c", KILLED, str(tmp_path / name)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            assert child.stdout.readline() == b"written\n"
+            child.kill()
+    mine, others = ({*tmp_path.glob(f".deltarule-{_mark(name)}-*.part")} for name in ("model", "other"))
+    assert len(mine) == len(others) == 1
+    link = tmp_path / f".deltarule-{_mark('model')}-link.part"
+    link.symlink_to(tmp_path / "nowhere")
+    alien = tmp_path / ".deltarule-notes.part"
+    alien.write_bytes(b"a user's own")
+    remove_stale_parts(tmp_path / "model")
+    assert all(part.exists() for part in mine)  # somebody may still write to it
+    then = time.time() - STALE - 60
+    for part in (*mine, *others, alien):
+        os.utime(part, (then, then))
+    os.utime(link, (then, then), follow_symlinks=False)
+    remove_stale_parts(tmp_path / "model")
+    assert {*tmp_path.iterdir()} == {*others, link, alien}
+
+
+def test_a_model_that_is_saved_removes_what_was_left_of_its_file(tmp_path):
+    model = dr.fit(
+        {"x": [0.0, 1.0, 2.0, 3.0] * 5, "y": [0.0, 2.0, 4.0, 6.0] * 5}, "y", method="cg", l2=0.0, max_steps=1
+    )
+    part = tmp_path / f".deltarule-{_mark('model')}-0.part"
+    part.write_bytes(b"half")
+    os.utime(part, (0, 0))
+    model.save(tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -4,7 +4,10 @@ A new file is written beside the old one under another name, flushed to the disk
 the system does wholly or not at all.
 """
 
+import hashlib
 import os
+import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from deltarule.errors import InputError, TrainingError
 
 PART, ENDING = ".deltarule-", ".part"
 """How the names of files begin and end that are not complete yet."""
+STALE = 3600.0
+"""Seconds after which a file that is not complete, and that nobody has written to, has been left behind."""
 
 
 def check_writable(path: str | Path) -> Path:
@@ -45,7 +50,7 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     """
     given = check_writable(path)
     path = _behind_links(given)
-    temporary = path.with_name(_part_name())
+    temporary = path.with_name(_part_name(path.name))
     try:
         _write_new(temporary, data)
         disk.rename(temporary, path)
@@ -68,6 +73,20 @@ def remove_parts(folder: Path) -> None:
     """Remove what killed processes have left behind in a folder that nobody else writes to now."""
     for part in folder.glob(f"{PART}*{ENDING}"):
         _remove_quietly(part)
+
+
+def remove_stale_parts(path: str | Path) -> None:
+    """Remove what processes that were killed have left behind of this very file.
+
+    A part that somebody has written to within the hour is taken for one that still grows. If a process has slept longer
+    than that in the middle of writing, its writing fails, is told as an error, and what is there is unchanged.
+    """
+    path = _behind_links(Path(path))
+    for part in path.parent.glob(f"{PART}{_mark(path.name)}-*{ENDING}"):
+        with suppress(OSError):
+            found = part.lstat()
+            if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > STALE:
+                _remove_quietly(part)
 
 
 def _write_new(path: Path, data: bytes) -> None:
@@ -110,13 +129,18 @@ def _behind_links(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _part_name() -> str:
+def _part_name(name: str) -> str:
     """Return a short name that nobody can foresee, so that nobody can put a link there."""
-    return f"{PART}{os.urandom(8).hex()}{ENDING}"
+    return f"{PART}{_mark(name)}-{os.urandom(8).hex()}{ENDING}"
+
+
+def _mark(name: str) -> str:
+    """Return what the parts of a file have in common; its name itself may be as long as names can be."""
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
 
 
 def _accepts_files(folder: Path) -> bool:
-    probe = folder / _part_name()
+    probe = folder / _part_name("")
     try:
         probe.touch(exist_ok=False)
     except OSError:

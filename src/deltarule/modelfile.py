@@ -24,7 +24,7 @@ from deltarule import activations, errorbars, losses, report, tensorfile
 from deltarule.encoding import Encoding
 from deltarule.errorbars import ErrorBars
 from deltarule.errors import ModelFileError, SettingError
-from deltarule.files import write_atomically
+from deltarule.files import remove_stale_parts, write_atomically
 from deltarule.jsonfields import listed, record, text, whole
 from deltarule.losses import Loss
 from deltarule.model import Model
@@ -55,6 +55,7 @@ def save(model: Model, path: str | Path) -> None:
         If the network has a user's own activation, which is code and cannot be stored.
     """
     write_atomically(path, to_bytes(model))
+    remove_stale_parts(path)
 
 
 def to_bytes(model: Model) -> bytes:
