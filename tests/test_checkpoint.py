@@ -308,6 +308,13 @@ LIES = {
     "a word that is none": lambda content, arrays: arrays["numbers"].fill(0.5),
     "a run that is none": lambda content, arrays: content["runs"].__setitem__(0, 3),
     "a finished run without weights": lambda content, arrays: content["finished"].append({}),
+    "more blocks than there are": lambda content, arrays: content["blocks"].update(number=10**12),
+    "blocks that are none": lambda content, arrays: content.update(blocks=[1, "a"]),
+    "a digest of no blocks": lambda content, arrays: content["blocks"].update(digest="0" * 64),
+    "more records than there are": lambda content, arrays: content["runs"][0].update(records=10**15),
+    "a part of another run": lambda content, arrays: content["parts"][0].update(run=1),
+    "no parts": lambda content, arrays: content["parts"].clear(),
+    "a run twice": lambda content, arrays: content["runs"].append(content["runs"][0]),
     "nothing": lambda content, arrays: content.clear(),
 }
 
