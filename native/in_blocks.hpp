@@ -63,7 +63,8 @@ EpochResult epoch_in_blocks(const EpochArguments<lane_of<V>>& a) {
                 const std::int64_t n = bias ? net.sizes[l + 1] : net.sizes[l] * net.sizes[l + 1];
                 T* m0 = Rule::n_memory > 0 ? a.memory + at : nullptr;
                 T* m1 = Rule::n_memory > 1 ? a.memory + p + at : nullptr;
-                move_all<V>(rule, a.w + at, m0, m1, &gradient[at], n, T(1) / T(size), bias ? T(0) : T(a.l2));
+                move_all<V>(rule, a.w + at, m0, m1, &gradient[at], n, T(rule.share / double(size)),
+                            bias ? T(0) : T(rule.share * a.l2));
                 at += n;
             }
     }

@@ -21,11 +21,13 @@ class Buffer {
 
     void resize(std::size_t n) {
         release();
+        size_ = n;
         if (n == 0) return;
         p_ = static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t(cache_line)));
         __builtin_memset(static_cast<void*>(p_), 0, n * sizeof(T));
     }
     T* data() const { return p_; }
+    std::size_t size() const { return size_; }
     T& operator[](std::size_t i) const { return p_[i]; }
 
   private:
@@ -34,6 +36,7 @@ class Buffer {
         p_ = nullptr;
     }
     T* p_;
+    std::size_t size_ = 0;
 };
 
 // n rounded up to whole vectors of V.

@@ -1,64 +1,44 @@
 // Small mini-batches, and rules other than the plain one: row after row, gradients summed over a mini-batch.
 //
-// All layers lie in rows (see rows_layer.hpp), and so do the gradients and what the rule remembers. Where a
-// mini-batch is one row, its gradient is never stored: the sweep that sends error signals down moves the weights.
+// Layers lie in rows (see rows_layer.hpp), and so do the gradients and what the rule remembers; the first one in columns
+// where that wastes little (see first_columns.hpp). Where a mini-batch is one row, its gradient is never stored: the
+// sweep that sends error signals down moves the weights.
 #pragma once
 
 #include <memory>
 
+#include "first_columns.hpp"
 #include "outputs.hpp"
-#include "rules.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
-template <class V>
-struct Remembering {
+template <class V, class Rule>
+struct MovedRows {
     using T = lane_of<V>;
-    RowsLayer<V> layer;
-    Buffer<T> gradient, gradient_b;      // of the mini-batch, with the sign of descent
-    Buffer<T> memory[2], memory_b[2];    // the rule's vectors
-    Buffer<integer_of<T>> inside;        // of a row of weights: all ones, 0 in the padding
+    RowsLayer<V> layer;  // all but its weights
+    Moved<V, Rule> moved, biases;
 
-    void shape(std::int64_t n_in, std::int64_t n_out, int activation, int n_memory) {
-        layer.shape(n_in, n_out, activation, true);
-        const auto weights = std::size_t(n_out * layer.stride), width = std::size_t(padded<V>(n_out));
-        gradient.resize(weights);
-        gradient_b.resize(width);
-        for (int m = 0; m < n_memory; ++m) {
-            memory[m].resize(weights);
-            memory_b[m].resize(width);
-        }
-        inside.resize(std::size_t(layer.stride));
-        for (std::int64_t i = 0; i < n_in; ++i) inside[i] = ~integer_of<T>(0);
+    void shape(std::int64_t n_in, std::int64_t n_out, int activation) {
+        layer.shape(n_in, n_out, activation, false);
+        moved.shape(std::size_t(n_out * layer.stride));
+        biases.shape(std::size_t(padded<V>(n_out)));
     }
 
-    // The k-th vector the rule remembers; anything that exists where it has none, and never looks.
-    T* m(int k, T* none) const { return memory[k].data() ? memory[k].data() : none; }
-    T* m_b(int k, T* none) const { return memory_b[k].data() ? memory_b[k].data() : none; }
-
-    void copy(Buffer<T>& W, Buffer<T>& b, T* flat, bool in) {
+    void exchange(T* w, T* memory, std::int64_t p, bool in) {
         const std::int64_t n_in = layer.n_in, n_out = layer.n_out;
-        for (std::int64_t o = 0; o <= n_out; ++o) {
-            T* ours = o < n_out ? &W[o * layer.stride] : b.data();
-            T* theirs = flat + o * n_in;
-            const auto bytes = std::size_t(o < n_out ? n_in : n_out) * sizeof(T);
-            in ? __builtin_memcpy(ours, theirs, bytes) : __builtin_memcpy(theirs, ours, bytes);
-        }
+        for (int m = -1; m < Rule::n_memory; ++m)
+            for (std::int64_t o = 0; o <= n_out; ++o) {
+                T* ours = o < n_out ? moved.stream(m) + o * layer.stride : biases.stream(m);
+                T* theirs = (m < 0 ? w : memory + m * p) + o * n_in;
+                const auto bytes = std::size_t(o < n_out ? n_in : n_out) * sizeof(T);
+                in ? __builtin_memcpy(ours, theirs, bytes) : __builtin_memcpy(theirs, ours, bytes);
+            }
+    }
+
+    void receive(const T* x) {
+        matrix_vector<V>(moved.stream(-1), layer.stride, layer.n_out, x, biases.stream(-1), layer.e.data());
     }
 };
-
-// One vector of weights of which `descent` is the direction of descent, before the penalty.
-template <class V, class Rule>
-[[gnu::always_inline]] inline void move(const Rule& rule, lane_of<V>* w, lane_of<V>* m0, lane_of<V>* m1, V descent,
-                                        lane_of<V> l2, ints_of<V> inside) {
-    V weight = load<V>(w), first{}, second{};
-    if constexpr (Rule::n_memory > 0) first = load<V>(m0);
-    if constexpr (Rule::n_memory > 1) second = load<V>(m1);
-    rule(weight, V(l2 * weight - descent), first, second);
-    store<V>(w, bits_as<V>(bits_as<ints_of<V>>(weight) & inside));  // 0 / 0 in the padding stays out
-    if constexpr (Rule::n_memory > 0) store<V>(m0, first);
-    if constexpr (Rule::n_memory > 1) store<V>(m1, second);
-}
 
 template <class V, class Rule>
 class RowByRow {
@@ -67,28 +47,30 @@ class RowByRow {
     static constexpr int L = lanes<V>;
 
     RowByRow(const EpochArguments<T>& a)
-        : a_(a), depth_(a.network.depth), layers_(new Remembering<V>[depth_]), outputs_(a.network),
-          x_(padded<V>(a.network.sizes[0])) {
-        for (int l = 0; l < depth_; ++l)
-            layers_[l].shape(a.network.sizes[l], a.network.sizes[l + 1], a.network.activations[l], Rule::n_memory);
+        : a_(a), visits_{a.X, a.order, a.n_visits, a.network.sizes[0]}, depth_(a.network.depth),
+          columns_(depth_ > 1 && columns_serve<V>(a.network.sizes[0], a.network.sizes[1])),
+          layers_(new MovedRows<V, Rule>[depth_]), outputs_(a.network), x_(padded<V>(a.network.sizes[0])) {
+        const NetworkView& net = a.network;
+        if (columns_) first_.shape(net.sizes[0], net.sizes[1], net.activations[0]);
+        for (int l = columns_; l < depth_; ++l) layers_[l].shape(net.sizes[l], net.sizes[l + 1], net.activations[l]);
         exchange(true);
     }
 
     EpochResult run() {
-        const Visits<T> visits{a_.X, a_.order, a_.n_visits, a_.network.sizes[0]};
         std::int64_t count = a_.count;
         double total = 0;
         for (std::int64_t start = 0; start < a_.n_visits; start += a_.batch_size) {
             const std::int64_t left = a_.n_visits - start, size = left < a_.batch_size ? left : a_.batch_size;
             const Rule rule(a_.hyper, a_.rate, ++count);
             for (std::int64_t r = start; r < start + size; ++r) {
-                const std::int64_t row = visits.row(r);
+                const std::int64_t row = visits_.row(r);
                 const T s = a_.s ? a_.s[row] : T(1);
-                total += double(s) * double(forward(visits.x(r), a_.targets + row * a_.network.sizes[depth_], s));
-                for (int l = depth_ - 1; l >= 0; --l) size == 1 ? backward<true>(l, rule) : backward<false>(l, rule);
+                total += double(s) * double(forward(r, a_.targets + row * a_.network.sizes[depth_], T(rule.share) * s));
+                for (int l = depth_ - 1; l >= columns_; --l)
+                    size == 1 ? backward<true>(l, rule) : backward<false>(l, rule);
+                if (columns_) size == 1 ? learn_first(r, rule) : first_.add(visits_.x(r));
             }
-            if (size > 1)
-                for (int l = 0; l < depth_; ++l) apply(layers_[l], rule, T(1) / T(size));
+            if (size > 1) apply(rule, T(1) / T(size));
         }
         exchange(false);
         return {count, total};
@@ -99,81 +81,107 @@ class RowByRow {
         std::int64_t p = 0, at = 0;
         for (int l = 0; l < depth_; ++l) p += (a_.network.sizes[l] + 1) * a_.network.sizes[l + 1];
         for (int l = 0; l < depth_; ++l) {
-            Remembering<V>& own = layers_[l];
-            own.copy(own.layer.W, own.layer.b, a_.w + at, in);
-            for (int m = 0; m < Rule::n_memory; ++m) own.copy(own.memory[m], own.memory_b[m], a_.memory + m * p + at, in);
-            at += (own.layer.n_in + 1) * own.layer.n_out;
+            l < columns_ ? first_.exchange(a_.w, a_.memory, p, in) : layers_[l].exchange(a_.w + at, a_.memory + at, p, in);
+            at += (a_.network.sizes[l] + 1) * a_.network.sizes[l + 1];
         }
     }
 
-    T forward(const T* x, const T* target, T s) {
-        __builtin_memcpy(x_.data(), x, std::size_t(a_.network.sizes[0]) * sizeof(T));
+    RowsLayer<V>& layer(int l) { return l < columns_ ? first_.layer : layers_[l].layer; }
+    const T* below(int l) { return l ? layer(l - 1).y.data() : x_.data(); }
+
+    T forward(std::int64_t r, const T* target, T factor) {
+        if (!columns_)
+            __builtin_memcpy(x_.data(), visits_.x(r), std::size_t(visits_.n_in) * sizeof(T));
+        else if (!arrived_)
+            first_.receive(visits_.x(r));
         for (int l = 0; l < depth_; ++l) {
-            RowsLayer<V>& layer = layers_[l].layer;
-            layer.receive(below(l));
-            if (l + 1 < depth_) layer.activate(layer.e.data(), layer.y.data(), layer.slope.data(), layer.n_out);
+            if (l >= columns_) layers_[l].receive(below(l));
+            RowsLayer<V>& own = layer(l);
+            if (l + 1 < depth_) own.activate(own.e.data(), own.y.data(), own.slope.data(), own.n_out);
         }
-        RowsLayer<V>& out = layers_[depth_ - 1].layer;
-        return outputs_(out, target, s, out.g.data());
+        RowsLayer<V>& out = layer(depth_ - 1);
+        return outputs_(out, target, factor, out.g.data());
     }
 
-    const T* below(int l) const { return l ? layers_[l - 1].layer.y.data() : x_.data(); }
+    void learn_first(std::int64_t r, const Rule& rule) {
+        arrived_ = r + 1 < visits_.n;
+        first_.learn(rule, visits_.x(r), visits_.x(arrived_ ? r + 1 : r), T(rule.share * a_.l2), r % 2 != 0);
+    }
+
+    // A sweep over C vectors of columns: error signals go down, and weights move at once or gradients are added to.
+    // Row after row, so that the lines of all streams are taken in the order in which they lie.
+    template <bool at_once, bool down, int C>
+    [[gnu::always_inline]] void sweep(MovedRows<V, Rule>& own, const Rule& rule, const T* y, RowsLayer<V>* under,
+                                      std::int64_t first) {
+        const T *g = own.layer.g.data(), l2 = T(rule.share * a_.l2);
+        const std::int64_t stride = own.layer.stride;
+        T *W = own.moved.stream(-1), *m0 = own.moved.stream(0), *m1 = own.moved.stream(1);
+        T* gradient = own.moved.gradient.data();
+        V sums[C] = {}, ys[C];
+        each<C>([&](int c) { ys[c] = load<V>(y + first + c * L); });
+        std::int64_t row = first + own.layer.n_out * stride;
+        for (std::int64_t o = own.layer.n_out - 1; o >= 0; --o) {  // the way up left the last rows in the cache
+            row -= stride;
+            const V go = splat<V>(g[o]);
+            each<C>([&](int c) __attribute__((always_inline)) {
+                const std::int64_t at = row + c * L;
+                if constexpr (down) sums[c] = fma(load<V>(W + at), go, sums[c]);
+                if constexpr (at_once)
+                    move<V>(rule, W + at, m0 + at, m1 + at, ys[c] * go, l2);
+                else
+                    store<V>(gradient + at, multiply_add_to_store(ys[c], go, load<V>(gradient + at)));
+            });
+        }
+        if constexpr (down)
+            each<C>([&](int c) {
+                store<V>(&under->g[first + c * L], sums[c] * load<V>(&under->slope[first + c * L]));
+            });
+    }
+
+    template <bool at_once, bool down, int C = 4>
+    [[gnu::always_inline]] void sweeps(MovedRows<V, Rule>& own, const Rule& rule, const T* y, RowsLayer<V>* under,
+                                       std::int64_t first = 0) {
+        for (; first + C * L <= own.layer.stride; first += C * L)
+            sweep<at_once, down, C>(own, rule, y, under, first);
+        if constexpr (C > 1) sweeps<at_once, down, C / 2>(own, rule, y, under, first);
+    }
 
     // Error signals go down from layer l; its weights move at once, or their gradient is added to.
     template <bool at_once>
     [[gnu::noinline]] void backward(int l, const Rule& rule) {
-        Remembering<V>& own = layers_[l];
-        const RowsLayer<V>& layer = own.layer;
-        const RowsLayer<V>* under = l ? &layers_[l - 1].layer : nullptr;
-        // local copies: stores of weights cannot change them
-        const T *y = below(l), *g = layer.g.data(), l2 = T(a_.l2);
-        T *W = layer.W.data(), *gradient = own.gradient.data(), *m0 = own.m(0, W), *m1 = own.m(1, W);
-        const std::int64_t n = layer.n_out, stride = layer.stride;
-        for (std::int64_t v = 0; v < stride; v += L) {
-            const V yv = load<V>(y + v);
-            const auto inside = bits_as<ints_of<V>>(load<V>(reinterpret_cast<const T*>(&own.inside[v])));
-            V down{};
-            std::int64_t at = v;
-            for (std::int64_t o = 0; o < n; ++o, at += stride) {
-                const V go = splat<V>(g[o]);
-                if (under) down = fma(load<V>(W + at), go, down);
-                if constexpr (at_once)
-                    move<V>(rule, W + at, m0 + at, m1 + at, yv * go, l2, inside);
-                else
-                    store<V>(gradient + at, fma(yv, go, load<V>(gradient + at)));
-            }
-            if (under) store<V>(&under->g[v], down * load<V>(&under->slope[v]));
-        }
-        T *b = layer.b.data(), *b0 = own.m_b(0, b), *b1 = own.m_b(1, b), *sums = own.gradient_b.data();
-        for (std::int64_t o = 0; o < n; o += L) {
+        MovedRows<V, Rule>& own = layers_[l];
+        if (l > 0)
+            sweeps<at_once, true>(own, rule, below(l), &layer(l - 1));
+        else
+            sweeps<at_once, false>(own, rule, below(l), nullptr);
+        const T* g = own.layer.g.data();
+        T *b = own.biases.stream(-1), *b0 = own.biases.stream(0), *b1 = own.biases.stream(1);
+        T* sums = own.biases.gradient.data();
+        for (std::int64_t o = 0; o < own.layer.n_out; o += L) {
             if constexpr (at_once)
-                move<V>(rule, b + o, b0 + o, b1 + o, load<V>(g + o), T(0), ~ints_of<V>{});
+                move<V>(rule, b + o, b0 + o, b1 + o, load<V>(g + o), T(0));
             else
                 store<V>(sums + o, load<V>(sums + o) + load<V>(g + o));
         }
     }
 
-    [[gnu::noinline]] void apply(Remembering<V>& own, const Rule& rule, T share) {
-        const RowsLayer<V>& layer = own.layer;
-        T *W = layer.W.data(), *gradient = own.gradient.data(), *m0 = own.m(0, W), *m1 = own.m(1, W);
-        const std::int64_t n = layer.n_out, stride = layer.stride;
-        for (std::int64_t at = 0; at < n * stride; at += stride)
-            for (std::int64_t v = 0; v < stride; v += L) {
-                const auto inside = bits_as<ints_of<V>>(load<V>(reinterpret_cast<const T*>(&own.inside[v])));
-                const V descent = load<V>(gradient + at + v) * share;
-                move<V>(rule, W + at + v, m0 + at + v, m1 + at + v, descent, T(a_.l2), inside);
-                store<V>(gradient + at + v, V{});
-            }
-        T *b = layer.b.data(), *b0 = own.m_b(0, b), *b1 = own.m_b(1, b), *sums = own.gradient_b.data();
-        for (std::int64_t o = 0; o < n; o += L) {
-            move<V>(rule, b + o, b0 + o, b1 + o, load<V>(sums + o) * share, T(0), ~ints_of<V>{});
-            store<V>(sums + o, V{});
+    void apply(const Rule& rule, T share) {
+        const T l2 = T(rule.share * a_.l2);
+        if (columns_) first_.apply(rule, share, l2);
+        arrived_ = false;
+        for (int l = columns_; l < depth_; ++l) {
+            layers_[l].moved.apply(rule, share, l2);
+            layers_[l].biases.apply(rule, share, T(0));
         }
     }
 
     const EpochArguments<T>& a_;
+    const Visits<T> visits_;
     const int depth_;
-    const std::unique_ptr<Remembering<V>[]> layers_;
+    const bool columns_;     // whether the first layer is first_
+    bool arrived_ = false;   // whether first_ has what arrives there for the next visit
+    FirstColumns<V, Rule> first_;
+    const std::unique_ptr<MovedRows<V, Rule>[]> layers_;
     const Outputs<V> outputs_;
     Buffer<T> x_;  // one row of inputs, padded with 0
 };

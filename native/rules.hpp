@@ -1,5 +1,6 @@
 // Update rules: how a gradient moves the weights, for a vector of them; the formulas are those of
-// src/deltarule/methods/rules.py. Each is made once per update, with the number of updates so far.
+// src/deltarule/methods/rules.py. Each is made once per update, with the number of updates so far. What it is given is
+// `share` times the gradient, so that the learning rate of a rule in proportion to it costs nothing for each weight.
 #pragma once
 
 #include "kernels.hpp"
@@ -7,53 +8,62 @@
 
 namespace deltarule::DELTARULE_ISA {
 
+// The number as a T, which float32 would round to 0 where it is tiny: 0 / 0 in the padding would follow.
+template <class T>
+[[gnu::always_inline]] inline T above_zero(double a) {
+    constexpr T least = sizeof(T) == 8 ? T(1e-300) : T(1e-38);
+    return T(a) > least ? T(a) : least;
+}
+
 struct PlainRule {
     static constexpr int n_memory = 0;
-    double rate;
-    PlainRule(const double*, double rate, std::int64_t) : rate(rate) {}
+    double share;
+    PlainRule(const double*, double rate, std::int64_t) : share(rate) {}
     template <class V>
     [[gnu::always_inline]] void operator()(V& w, V g, V&, V&) const {
-        w -= lane_of<V>(rate) * g;
+        w -= g;
     }
 };
 
 struct MomentumRule {
     static constexpr int n_memory = 1;
-    double momentum, rate;
-    MomentumRule(const double* hyper, double rate, std::int64_t) : momentum(hyper[0]), rate(rate) {}
+    double momentum, share;
+    MomentumRule(const double* hyper, double rate, std::int64_t) : momentum(hyper[0]), share(rate) {}
     template <class V>
     [[gnu::always_inline]] void operator()(V& w, V g, V& v, V&) const {
-        v = lane_of<V>(momentum) * v - lane_of<V>(rate) * g;
+        v = multiply_add_to_store(splat<V>(lane_of<V>(momentum)), v, V(-g));
         w += v;
     }
 };
 
 struct NesterovRule {
     static constexpr int n_memory = 1;
-    double momentum, rate;
-    NesterovRule(const double* hyper, double rate, std::int64_t) : momentum(hyper[0]), rate(rate) {}
+    double momentum, share;
+    NesterovRule(const double* hyper, double rate, std::int64_t) : momentum(hyper[0]), share(rate) {}
     template <class V>
     [[gnu::always_inline]] void operator()(V& w, V g, V& v, V&) const {
-        using T = lane_of<V>;
-        v = T(momentum) * v - T(rate) * g;
-        w += T(momentum) * v - T(rate) * g;
+        const V m = splat<V>(lane_of<V>(momentum));
+        v = multiply_add_to_store(m, v, V(-g));
+        w = multiply_add_to_store(m, v, V(w - g));
     }
 };
 
 struct RmspropRule {
     static constexpr int n_memory = 1;
+    static constexpr double share = 1;
     double decay, epsilon, rate;
     RmspropRule(const double* hyper, double rate, std::int64_t) : decay(hyper[0]), epsilon(hyper[1]), rate(rate) {}
     template <class V>
     [[gnu::always_inline]] void operator()(V& w, V g, V& a, V&) const {
         using T = lane_of<V>;
         a = T(decay) * a + T(1 - decay) * (g * g);
-        w -= T(rate) * g / (sqrt(a) + T(epsilon));
+        w -= T(rate) * g / (sqrt(a) + above_zero<T>(epsilon));
     }
 };
 
 struct AdamRule {
     static constexpr int n_memory = 2;
+    static constexpr double share = 1;
     double beta1, beta2, epsilon, corrected;
     AdamRule(const double* hyper, double rate, std::int64_t count)
         : beta1(hyper[0]), beta2(hyper[1]), epsilon(hyper[2]),
@@ -64,7 +74,7 @@ struct AdamRule {
         using T = lane_of<V>;
         a = T(beta1) * a + T(1 - beta1) * g;
         b = T(beta2) * b + T(1 - beta2) * (g * g);
-        w -= T(corrected) * a / (sqrt(b) + T(epsilon));
+        w -= T(corrected) * a / (sqrt(b) + above_zero<T>(epsilon));
     }
 };
 

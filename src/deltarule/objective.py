@@ -21,6 +21,7 @@ from deltarule.network import Network
 from deltarule.numeric import isfinite
 from deltarule.special import Array
 from deltarule.update import Update
+from deltarule.vectors import dot
 
 NEARLY = 1e-4
 """By how much the targets of a row may miss the sum 1, as shares written with a few digits do."""
@@ -106,10 +107,15 @@ class Objective:
         """Return the objective at w and its gradient (p,)."""
         w = self._weights(w)
         total, grad = self.engine.value_grad(w, self.rows)
-        grad = grad / self._n
+        grad /= self._n
         if not self.l2:
             return total / self._n, grad
-        return total / self._n + self.penalty(w), self._add_penalty(grad, w)
+        squares = 0.0
+        for i, j, _ in self.network.spans:
+            W = w[i:j]
+            squares += dot(W, W)
+            grad[i:j] += self.l2 * W
+        return total / self._n + 0.5 * self.l2 * squares, grad
 
     def gauss_newton(self, w: Array) -> tuple[float, Array, Array]:
         """Return the objective, its gradient (p,), and the Gauss-Newton matrix (p, p), penalty included."""
@@ -143,8 +149,11 @@ class Objective:
         """Return ½ · l2 · Σ W²."""
         if not self.l2:
             return 0.0
-        parts = (w[i:j] for i, j, _ in self.network.spans)
-        return 0.5 * self.l2 * sum(float(W @ W) for W in parts)
+        squares = 0.0
+        for i, j, _ in self.network.spans:
+            W = w[i:j]
+            squares += dot(W, W)
+        return 0.5 * self.l2 * squares
 
     def memory(self, n: int) -> Array:
         """Return zeros of shape (n, p) in the objective's number type and place."""

@@ -20,7 +20,7 @@ from deltarule.estimators.callbacks import Watch
 from deltarule.estimators.orders import Orders
 from deltarule.estimators.progress import Progress, Validation
 from deltarule.estimators.rows import Split
-from deltarule.methods import Method
+from deltarule.methods import Method, Online
 from deltarule.objective import Objective
 from deltarule.train import Counted, steps
 
@@ -109,7 +109,10 @@ def train(task: Task, run: Run, watch: Watch) -> Run:
     progress, limits = run.progress, task.limits
     if task.n_rows is not None:
         counted.n_rows = task.n_rows
-    following = steps(counted, run.w, task.method, run.state)
+    state = run.state
+    if state is None and isinstance(task.method, Online):
+        state = task.method.begin(counted, counted.weights(run.w))
+    following = steps(counted, run.w, task.method, state)
     state, iterations, useless = next(following), 0, 0
     looked_at = watcher(state)
     penalty, end = _penalty(task, state.w), End("", early=True)

@@ -9,6 +9,7 @@ Widrow and Hoff 1960 for one layer, Rumelhart, Hinton and Williams 1986 for any 
 """
 
 from dataclasses import dataclass, field
+from math import nan
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -102,8 +103,11 @@ class Online:
 
     def start(self, objective: Any, w: Array) -> OnlineState:
         """Return the state before the first row; its loss is the objective at w."""
-        memory = objective.memory(self.rule.n_memory)
-        return OnlineState(w, objective.value(w), "", 0, 0, memory, 0, 0.0, Pace())
+        return self.begin(objective, w)._replace(loss=objective.value(w))
+
+    def begin(self, objective: Any, w: Array) -> OnlineState:
+        """Return the state before the first row with no number as its loss, for loops that do not ask for that pass."""
+        return OnlineState(w, nan, "", 0, 0, objective.memory(self.rule.n_memory), 0, 0.0, Pace())
 
     def step(self, objective: Any, s: OnlineState) -> OnlineState:
         """Return the state after the next rows."""
