@@ -39,6 +39,8 @@ MANY_ROWS, FEW_ITERATIONS = 50_000, 5
 """From so many rows on, so many iterations are enough to be timed."""
 ROWS_ONE_BY_ONE, VISITS = 5000, 10_000
 """At most how many rows are visited one by one, and how often in all, over several epochs as in any fit."""
+THEIR_ROWS, THEIR_VISITS = 1000, 2000
+"""The same for scikit-learn, which takes some 300 µs for each, however many there are."""
 SEEDS = range(10)
 
 
@@ -70,50 +72,59 @@ def problems():
     yield "100,000 rows, 10-32-1", "MLPRegressor", (32,), *problem(100_000, 10)
 
 
-def fits(name, hidden, X, y, settings):
-    """Return functions that fit either estimator and return the seconds an iteration took."""
-
-    def work(package):
-        made = getattr(package, name)(
-            hidden_layer_sizes=hidden, random_state=0, tol=0.0, n_iter_no_change=10**6, **settings
-        )
-
-        def fit():
-            made.fit(X, y)
-
-        return fit, made
-
-    return {"deltarule": work(ours), "scikit-learn": work(theirs)}
+def all_rows(package, X):
+    """Return how many rows are fitted and in how many iterations, None for those of the settings."""
+    return len(X), FEW_ITERATIONS if len(X) > MANY_ROWS else None
 
 
-def speeds(ways):
-    """Return a line for each problem: the time of an iteration, and how many times as fast each way is."""
+def one_by_one(package, X):
+    """Return how many rows are fitted one by one and in how many epochs."""
+    rows, visits = (ROWS_ONE_BY_ONE, VISITS) if package is ours else (THEIR_ROWS, THEIR_VISITS)
+    rows = min(rows, len(X))
+    return rows, visits // rows
+
+
+def work(package, name, hidden, X, y, settings, extent):
+    """Return a function that fits an estimator, the estimator, and the number of rows."""
+    rows, iterations = extent(package, X)
+    settings = settings if iterations is None else settings | {"max_iter": iterations}
+    made = getattr(package, name)(
+        hidden_layer_sizes=hidden, random_state=0, tol=0.0, n_iter_no_change=10**6, **settings
+    )
+
+    def fit():
+        made.fit(X[:rows], y[:rows])
+
+    return fit, made, rows
+
+
+def speeds(ways, chosen, extent):
+    """Return a line for each problem: the time of an iteration or a row, and how many times as fast each way is."""
     lines = []
     for title, name, hidden, X, y in problems():
+        if chosen not in title:
+            continue
         cells = []
-        for solver, (settings, wanted) in ways.items():
-            settings, rows = {"solver": solver} | settings, len(X)
-            if settings.get("batch_size") == 1:
-                rows = min(rows, ROWS_ONE_BY_ONE)
-                settings["max_iter"] = VISITS // rows
-            elif rows > MANY_ROWS:
-                settings["max_iter"] = FEW_ITERATIONS
-            fitted = fits(name, hidden, X[:rows], y[:rows], settings)
-            repeats = 2 if rows > MANY_ROWS or wanted > 9 else 5
-            seconds = race({way: fit for way, (fit, _) in fitted.items()}, repeats, process_time)
-            each = {way: min(times) / fitted[way][1].n_iter_ for way, times in seconds.items()}
-            assert fitted["deltarule"][1].n_iter_ == fitted["scikit-learn"][1].n_iter_ or solver == "lbfgs"
-            times = each["scikit-learn"] / each["deltarule"]
-            cells.append(f"{each['deltarule'] * 1e3:.3g} ms, {times:.{0 if wanted > 9 else 1}f} ×")
+        for solver, (settings, _) in ways.items():
+            settings = {"solver": solver} | settings
+            works = [work(package, name, hidden, X, y, settings, extent) for package in (ours, theirs)]
+            repeats = 2 if len(X) > MANY_ROWS or extent is one_by_one else 7
+            seconds = race(dict(enumerate(fit for fit, _, _ in works)), repeats, process_time)
+            here, there = (min(seconds[i]) / made.n_iter_ for i, (_, made, _) in enumerate(works))
+            if extent is one_by_one:
+                here, there = (each / rows for each, (_, _, rows) in zip((here, there), works, strict=True))
+                cells.append(f"{here * 1e6:.3g} µs, {there / here:.0f} ×")
+            else:
+                cells.append(f"{here * 1e3:.3g} ms, {there / here:.1f} ×")
         lines.append([title, *cells])
     return [*lines, ["aimed at", *(f"{wanted} ×" for _, wanted in ways.values())]]
 
 
-def scores():
+def scores(chosen):
     """Return lines: scores on held-out rows over the seeds, and how far the weights lie apart."""
     lines = []
     for title, name, hidden, X, y in problems():
-        if title.startswith("2,000"):
+        if title.startswith("2,000") or chosen not in title:
             continue
         parts = [part[:20_000] for part in (X, y)]
         for solver, epochs in (("adam", 40), ("sgd", 40), ("lbfgs", 100)):
@@ -130,7 +141,7 @@ def scores():
     return lines
 
 
-def batches():
+def batches(chosen):
     """Return the first part of the section of RESULTS.md: how fast mini-batches and lbfgs are."""
     return [
         "## scikit-learn's interface",
@@ -138,24 +149,26 @@ def batches():
         f"{ours.engines.in_use()}",
         "`fit` of MLPRegressor and MLPClassifier, ReLU, mini-batches of 200 and lbfgs: processor time of an iteration, "
         "and how many times scikit-learn takes it:",
-        table(["problem", *BATCHES], speeds(BATCHES)),
+        table(["problem", *BATCHES], speeds(BATCHES, chosen, all_rows)),
     ]
 
 
-def single_rows():
+def single_rows(chosen):
     """Return the second part: how fast rows one by one are."""
     return [
-        f"The same with batch_size=1, {VISITS:,} visits of at most {ROWS_ONE_BY_ONE:,} rows:",
-        table(["problem", *SINGLE_ROWS], speeds(SINGLE_ROWS)),
+        f"With batch_size=1, processor time of `fit` for each row visited: {VISITS:,} visits of at most "
+        f"{ROWS_ONE_BY_ONE:,} rows here, {THEIR_VISITS:,} visits of {THEIR_ROWS:,} there, whose time a row is the same "
+        "for any number:",
+        table(["problem", *SINGLE_ROWS], speeds(SINGLE_ROWS, chosen, one_by_one)),
     ]
 
 
-def good():
+def good(chosen):
     """Return the third part: how good both are."""
     return [
         f"R² or accuracy on held-out rows, mean and standard deviation over {len(SEEDS)} seeds, and the largest "
         "difference of any weight between both (lbfgs takes other steps):",
-        table(["problem", "solver", "deltarule", "scikit-learn", "weights apart"], scores()),
+        table(["problem", "solver", "deltarule", "scikit-learn", "weights apart"], scores(chosen)),
     ]
 
 
@@ -165,6 +178,7 @@ PARTS = {"batches": batches, "single_rows": single_rows, "good": good}
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="?", choices=PARTS, help="some of the tables; all unless given")
-    asked = parser.parse_args().part
+    parser.add_argument("--problem", default="", help="only problems with this in their name, such as digits")
+    asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    print("\n\n".join(line for part in ([asked] if asked else PARTS) for line in PARTS[part]()))
+    print("\n\n".join(line for part in ([asked.part] if asked.part else PARTS) for line in PARTS[part](asked.problem)))

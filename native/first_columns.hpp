@@ -88,7 +88,7 @@ class FirstColumns {
 
   private:
     template <int N, bool backwards>
-    [[gnu::always_inline]] void learn_tile(const Rule& rule, const T* x, const T* next, T l2, std::int64_t first) {
+    [[gnu::always_inline]] void learn_tile(const Rule rule, const T* x, const T* next, T l2, std::int64_t first) {
         const std::int64_t n = layer.n_in;
         V g[N], e[N];
         each<N>([&](int c) __attribute__((always_inline)) {

@@ -24,6 +24,12 @@ struct Visits {
     const T* x(std::int64_t r) const { return X + row(r) * n_in; }
 };
 
+// Asks for a row that will soon be read: rows come in any order, and no processor foresees where the next one lies.
+template <class T>
+[[gnu::always_inline]] inline void fetch(const T* x, std::int64_t n) {
+    for (std::int64_t i = 0; i < n; i += std::int64_t(cache_line / sizeof(T))) __builtin_prefetch(x + i);
+}
+
 template <class V>
 [[gnu::always_inline]] inline lane_of<V> dot(const lane_of<V>* a, const lane_of<V>* b, std::int64_t n) {
     constexpr int L = lanes<V>;

@@ -25,6 +25,8 @@ inline void move_all(const Rule& rule, T* w, T* m0, T* m1, T* descent, std::int6
     }
 }
 
+inline constexpr std::int64_t fetched_ahead = 4;  // rows
+
 template <class V, class Rule>
 EpochResult epoch_in_blocks(const EpochArguments<lane_of<V>>& a) {
     using T = lane_of<V>;
@@ -48,6 +50,7 @@ EpochResult epoch_in_blocks(const EpochArguments<lane_of<V>>& a) {
         const std::int64_t left = a.n_visits - start, size = left < most ? left : most;
         for (std::int64_t r = 0; r < size; ++r) {
             const std::int64_t row = visits.row(start + r);
+            if (r + fetched_ahead < size) fetch(visits.x(start + r + fetched_ahead), n_in);
             __builtin_memcpy(&X[r * n_in], a.X + row * n_in, std::size_t(n_in) * sizeof(T));
             __builtin_memcpy(&targets[r * n_out], a.targets + row * n_out, std::size_t(n_out) * sizeof(T));
             if (a.s) s[r] = a.s[row];

@@ -81,7 +81,10 @@ class RowByRow {
         std::int64_t p = 0, at = 0;
         for (int l = 0; l < depth_; ++l) p += (a_.network.sizes[l] + 1) * a_.network.sizes[l + 1];
         for (int l = 0; l < depth_; ++l) {
-            l < columns_ ? first_.exchange(a_.w, a_.memory, p, in) : layers_[l].exchange(a_.w + at, a_.memory + at, p, in);
+            if (l < columns_)
+                first_.exchange(a_.w, a_.memory, p, in);
+            else
+                layers_[l].exchange(a_.w + at, a_.memory + at, p, in);
             at += (a_.network.sizes[l] + 1) * a_.network.sizes[l + 1];
         }
     }
@@ -105,13 +108,14 @@ class RowByRow {
 
     void learn_first(std::int64_t r, const Rule& rule) {
         arrived_ = r + 1 < visits_.n;
+        if (r + 2 < visits_.n) fetch(visits_.x(r + 2), visits_.n_in);
         first_.learn(rule, visits_.x(r), visits_.x(arrived_ ? r + 1 : r), T(rule.share * a_.l2), r % 2 != 0);
     }
 
     // A sweep over C vectors of columns: error signals go down, and weights move at once or gradients are added to.
     // Row after row, so that the lines of all streams are taken in the order in which they lie.
     template <bool at_once, bool down, int C>
-    [[gnu::always_inline]] void sweep(MovedRows<V, Rule>& own, const Rule& rule, const T* y, RowsLayer<V>* under,
+    [[gnu::always_inline]] void sweep(MovedRows<V, Rule>& own, const Rule rule, const T* y, RowsLayer<V>* under,
                                       std::int64_t first) {
         const T *g = own.layer.g.data(), l2 = T(rule.share * a_.l2);
         const std::int64_t stride = own.layer.stride;

@@ -168,8 +168,15 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             self._know(y)
         else:
             self._refuse_others(unique_labels(y), self.warm_start and not incremental)
-        T = self._label_binarizer.transform(y)
+        T = self._binarized(y)
         return T.astype(number), T.astype(bool) if T.shape[1] == 1 else None
+
+    def _binarized(self, y: Any) -> Numbers:
+        """Return what the label binariser makes of known classes, which for a class a row takes it many checks."""
+        if self._label_binarizer.y_type_ not in ("binary", "multiclass"):
+            return np.asarray(self._label_binarizer.transform(y))
+        places = np.arange(len(self.classes_)) if len(self.classes_) > 2 else np.ones(1, dtype=int)
+        return np.asarray(np.searchsorted(self.classes_, y)[:, None] == places)
 
     def _refuse_others(self, classes: Any, all_of_them: bool) -> None:
         """Refuse classes that are not known, in scikit-learn's words."""

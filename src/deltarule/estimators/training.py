@@ -171,7 +171,7 @@ def _end(limits: Limits, progress: Progress, state: Any, useless: int, passes: f
         return End(f"{what} did not improve more than tol={limits.tol:f} for {limits.patience} consecutive epochs.")
     if grad is None:
         return End("", early=True)
-    if float(np.max(np.abs(grad))) <= limits.tol:
+    if max(float(grad.max()), -float(grad.min())) <= limits.tol:
         return End(f"No component of the gradient is larger than tol={limits.tol:f}.")
     if state.stuck:
         return End(f"{state.stuck.capitalize()}.", early=True)

@@ -14,10 +14,10 @@ the two loops of their algorithm 7.4 are four products with the matrices whose r
 
 Where no pair has been, H is γ alone. Usual is γ = s·y / y·y of the newest pair, the least of what it says of the length
 of a step (their equation 7.20); the most is s·s / s·y (both from Barzilai and Borwein 1988). `reach` says where γ lies
-between the two, on a logarithmic scale. Here it is in the middle, |s| / |y|, long enough to move the weights that hardly
-matter, of which networks have many: with memory for all, 200 passes on Proben1's diabetes1 (8-32-2) come to an error of
-0.054 so, and of 0.086 the usual way. A long γ also makes the step 1 fail more often, so that a step takes 1.4 passes
-instead of 1.1: with few pairs, which soon forget, 0.15 is the better choice.
+between the two, on a logarithmic scale. Half of it is the geometric mean, |s| / |y|, long enough to move the weights
+that hardly matter, of which networks have many: with memory for all, 200 passes on Proben1's diabetes1 (8-32-2) come to
+an error of 0.054 so, and of 0.086 the usual way. A long γ also makes the step 1 fail more often, so that a step takes 1.4
+passes instead of 1.1; with few pairs, which soon forget, 0.15 is the better choice.
 
 A pair along which the slope hardly rises is left out, for H would not stay positive definite. Where a search finds
 nothing, the pairs are forgotten and the next one goes along −g. With memory 1 it is the one-step secant method (Battiti
@@ -155,9 +155,7 @@ def _forgetful(s: LBFGSState, restart: str) -> LBFGSState:
     return s._replace(A=0 * s.A, Y=0 * s.Y, restart=restart, step_length=0.0)
 
 
-def _with_pair(
-    s: LBFGSState, point: Point, direction: Array, slope: float, wolfe: bool, reach: float
-) -> LBFGSState:
+def _with_pair(s: LBFGSState, point: Point, direction: Array, slope: float, wolfe: bool, reach: float) -> LBFGSState:
     """Return the state at a point, with the pair of changes that led there in place of the oldest."""
     A, Y, gamma, skipped, restart = s.A, s.Y, s.gamma, s.skipped + 1, s.restart
     rise = point.slope - slope
