@@ -39,7 +39,7 @@ MANY_ROWS, FEW_ITERATIONS = 50_000, 5
 """From so many rows on, so many iterations are enough to be timed."""
 ROWS_ONE_BY_ONE, VISITS = 5000, 10_000
 """At most how many rows are visited one by one, and how often in all, over several epochs as in any fit."""
-THEIR_ROWS, THEIR_VISITS = 1000, 2000
+THEIR_ROWS, THEIR_VISITS = 1000, 1000
 """The same for scikit-learn, which takes some 300 µs for each, however many there are."""
 SEEDS = range(10)
 
@@ -108,7 +108,7 @@ def speeds(ways, chosen, extent):
         for solver, (settings, _) in ways.items():
             settings = {"solver": solver} | settings
             works = [work(package, name, hidden, X, y, settings, extent) for package in (ours, theirs)]
-            repeats = 2 if len(X) > MANY_ROWS or extent is one_by_one else 7
+            repeats = 2 if len(X) > MANY_ROWS and extent is all_rows else 6
             seconds = race(dict(enumerate(fit for fit, _, _ in works)), repeats, process_time)
             here, there = (min(seconds[i]) / made.n_iter_ for i, (_, made, _) in enumerate(works))
             if extent is one_by_one:

@@ -47,6 +47,15 @@ def test_the_products_are_the_two_loops(memory, problem):
     assert checked >= 5
 
 
+@pytest.mark.parametrize("reach", [0.0, 0.15, 1.0])
+def test_gamma_lies_where_reach_says_between_the_least_and_the_most(reach):
+    states = path(QUADRATIC, QUADRATIC.start + 1.0, LBFGS(reach=reach), 4)
+    for before, after in pairwise(states):
+        s, y = after.w - before.w, after.grad - before.grad
+        expected = ((s @ y) / (y @ y)) ** (1 - reach) * ((s @ s) / (s @ y)) ** reach
+        assert after.gamma == pytest.approx(expected, rel=1e-9)
+
+
 def test_with_memory_for_all_and_exact_searches_a_quadratic_is_done_in_as_many_steps_as_it_has_curvatures():
     exact = StrongWolfe(c1=1e-8, c2=1e-7, max_trials=60)
     *_, last = path(QUADRATIC, QUADRATIC.start, LBFGS(10, exact), 5)

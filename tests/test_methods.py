@@ -322,6 +322,7 @@ def test_unknown_settings_are_refused():
         ("levenberg_marquardt", {"damping": "nilsen"}, "Unknown damping 'nilsen'. Did you mean nielsen"),
         ("levenberg_marquardt", {"scaling": None}, "Unknown scaling None"),
         ("levenberg_marquardt", {"projection": 1}, "projection was 1; it is True or False"),
+        ("lbfgs", {"reach": 1.5}, "reach was 1.5; it is a number from 0 to 1"),
         ("lbfgs", {"projection": "yes"}, "projection was 'yes'; it is True or False"),
         ("conjugate_gradient", {"projection": None}, "projection was None"),
         ("scaled_conjugate_gradient", {"projection": 0}, "projection was 0"),

@@ -19,8 +19,8 @@ AUTO_ROWS = 200
 PAIRS = 10
 """Pairs of changes that ``lbfgs`` keeps: SciPy's maxcor."""
 REACH = 0.15
-"""How far its γ reaches, see `deltarule.methods.lbfgs`. Of 0, 0.15, 0.25, 0.35 and 0.5, it comes lowest or second lowest
-on 6 of 7 problems of benchmarks/sklearn_face.py in 60 passes, four starts each, and on all 7 in 200."""
+"""How far its γ reaches, see `deltarule.methods.lbfgs`. Of 0, 0.15, 0.25, 0.35 and 0.5, it comes lowest or second
+lowest on 6 of 7 problems of benchmarks/sklearn_face.py in 60 passes, four starts each, and on all 7 in 200."""
 NEARLY_ONE = nextafter(1.0, 0.0)
 """scikit-learn accepts a momentum of 1; the rules here want it below, so that the velocity of the past fades."""
 

@@ -16,8 +16,8 @@ Where no pair has been, H is γ alone. Usual is γ = s·y / y·y of the newest p
 of a step (their equation 7.20); the most is s·s / s·y (both from Barzilai and Borwein 1988). `reach` says where γ lies
 between the two, on a logarithmic scale. Half of it is the geometric mean, |s| / |y|, long enough to move the weights
 that hardly matter, of which networks have many: with memory for all, 200 passes on Proben1's diabetes1 (8-32-2) come to
-an error of 0.054 so, and of 0.086 the usual way. A long γ also makes the step 1 fail more often, so that a step takes 1.4
-passes instead of 1.1; with few pairs, which soon forget, 0.15 is the better choice.
+an error of 0.054 so, and of 0.086 the usual way. A long γ also makes the step 1 fail more often, so that a step takes
+1.4 passes instead of 1.1; with few pairs, which soon forget, 0.15 is the better choice.
 
 A pair along which the slope hardly rises is left out, for H would not stay positive definite. Where a search finds
 nothing, the pairs are forgotten and the next one goes along −g. With memory 1 it is the one-step secant method (Battiti
