@@ -1,8 +1,8 @@
 // Small mini-batches, and rules other than the plain one: row after row, gradients summed over a mini-batch.
 //
-// Layers lie in rows (see rows_layer.hpp), and so do the gradients and what the rule remembers; the first one in columns
-// where that wastes little (see first_columns.hpp). Where a mini-batch is one row, its gradient is never stored: the
-// sweep that sends error signals down moves the weights.
+// Layers lie in rows (see rows_layer.hpp), and so do the gradients and what the rule remembers; the first one in
+// columns where that wastes little (see first_columns.hpp). Where a mini-batch is one row, its gradient is never
+// stored: the sweep that sends error signals down moves the weights.
 #pragma once
 
 #include <memory>
