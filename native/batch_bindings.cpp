@@ -54,96 +54,99 @@ std::int64_t checked_weights(const Sizes& sizes, const Codes& activations) {
     return p;
 }
 
-// Arguments that every function has, checked.
+// A network, a loss and rows, checked once: what a run evaluates again and again, at one vector of weights after another.
 template <class T>
-struct Arguments {
-    NetworkView network;
-    BatchTable<T> table;
-    const T* w;
-    BatchRows<T> rows;
-
-    Arguments(const Sizes& sizes, const Codes& activations, int loss, double parameter, bool fused, const Read<T>& w,
-              const Read<T>& X, const Read<T>* targets, const std::optional<Read<T>>& s, const std::string& isa)
-        : network{sizes.data(), activations.data(), int(activations.size()), loss, parameter, fused},
-          table(deltarule::table<T>(isa)), w(w.data()),
-          rows{X.data(), targets ? targets->data() : nullptr, s ? s->data() : nullptr,
-               X.ndim() == 2 ? std::int64_t(X.shape(0)) : 0} {
-        require_shape(w, {checked_weights(sizes, activations)}, "w has the wrong shape");
+class Batch {
+  public:
+    Batch(Sizes sizes, Codes activations, int loss, double parameter, bool fused, Read<T> X, Read<T> targets,
+          std::optional<Read<T>> s, const std::string& isa)
+        : sizes_(std::move(sizes)), activations_(std::move(activations)), X_(std::move(X)),
+          targets_(std::move(targets)), s_(std::move(s)), table_(deltarule::table<T>(isa)),
+          p_(checked_weights(sizes_, activations_)) {
+        const std::int64_t n = X_.ndim() == 2 ? std::int64_t(X_.shape(0)) : 0;
         require(0 <= loss && loss < 8, "an unknown loss");
-        require_shape(X, {rows.n, sizes.front()}, "X has the wrong shape");
-        if (targets) require_shape(*targets, {rows.n, sizes.back()}, "T has the wrong shape");
-        if (s) require_shape(*s, {rows.n}, "s has the wrong shape");
+        require_shape(X_, {n, sizes_.front()}, "X has the wrong shape");
+        require_shape(targets_, {n, sizes_.back()}, "T has the wrong shape");
+        if (s_) require_shape(*s_, {n}, "s has the wrong shape");
+        network_ = {sizes_.data(), activations_.data(), int(activations_.size()), loss, parameter, fused};
+        rows_ = {X_.data(), targets_.data(), s_ ? s_->data() : nullptr, n};
     }
-    BatchCall<T> call() const { return {table, network, w, rows}; }
+    Batch(const Batch&) = delete;  // the view points into it
+    Batch& operator=(const Batch&) = delete;
+
+    double value(Read<T> w, int n_threads) const {
+        nb::gil_scoped_release release;
+        return at(w).value(n_threads);
+    }
+    double value_grad(Read<T> w, Write<T> grad, int n_threads) const {
+        nb::gil_scoped_release release;
+        require_shape(grad, {p_}, "grad has the wrong shape");
+        return at(w).value_grad(n_threads, grad.data());
+    }
+    double gauss_newton(Read<T> w, Write<T> grad, Write<T> H, int n_threads) const {
+        nb::gil_scoped_release release;
+        require_shape(grad, {p_}, "grad has the wrong shape");
+        require_shape(H, {p_, p_}, "H has the wrong shape");
+        return at(w).gauss_newton(n_threads, grad.data(), H.data());
+    }
+    void gauss_newton_product(Read<T> w, Read<T> v, Write<T> out, int n_threads) const {
+        nb::gil_scoped_release release;
+        require_shape(v, {p_}, "v has the wrong shape");
+        require_shape(out, {p_}, "out has the wrong shape");
+        at(w).gauss_newton_product(n_threads, v.data(), out.data());
+    }
+
+  private:
+    BatchCall<T> at(const Read<T>& w) const {
+        require_shape(w, {p_}, "w has the wrong shape");
+        return {table_, network_, w.data(), rows_};
+    }
+
+    const Sizes sizes_;
+    const Codes activations_;
+    const Read<T> X_, targets_;
+    const std::optional<Read<T>> s_;
+    const BatchTable<T> table_;
+    const std::int64_t p_;
+    NetworkView network_;
+    BatchRows<T> rows_;
 };
-
-template <class T>
-double value(const Sizes& sizes, const Codes& activations, int loss, double parameter, bool fused, Read<T> w, Read<T> X,
-             Read<T> targets, std::optional<Read<T>> s, int n_threads, const std::string& isa) {
-    nb::gil_scoped_release release;
-    return Arguments<T>(sizes, activations, loss, parameter, fused, w, X, &targets, s, isa).call().value(n_threads);
-}
-
-template <class T>
-double value_grad(const Sizes& sizes, const Codes& activations, int loss, double parameter, bool fused, Read<T> w,
-                  Read<T> X, Read<T> targets, std::optional<Read<T>> s, Write<T> grad, int n_threads,
-                  const std::string& isa) {
-    nb::gil_scoped_release release;
-    const Arguments<T> given(sizes, activations, loss, parameter, fused, w, X, &targets, s, isa);
-    require_shape(grad, {std::int64_t(w.shape(0))}, "grad has the wrong shape");
-    return given.call().value_grad(n_threads, grad.data());
-}
-
-template <class T>
-double gauss_newton(const Sizes& sizes, const Codes& activations, int loss, double parameter, bool fused, Read<T> w,
-                    Read<T> X, Read<T> targets, std::optional<Read<T>> s, Write<T> grad, Write<T> H, int n_threads,
-                    const std::string& isa) {
-    nb::gil_scoped_release release;
-    const Arguments<T> given(sizes, activations, loss, parameter, fused, w, X, &targets, s, isa);
-    const auto p = std::int64_t(w.shape(0));
-    require_shape(grad, {p}, "grad has the wrong shape");
-    require_shape(H, {p, p}, "H has the wrong shape");
-    return given.call().gauss_newton(n_threads, grad.data(), H.data());
-}
-
-template <class T>
-void gauss_newton_product(const Sizes& sizes, const Codes& activations, int loss, double parameter, bool fused,
-                          Read<T> w, Read<T> X, Read<T> targets, std::optional<Read<T>> s, Read<T> v, Write<T> out,
-                          int n_threads, const std::string& isa) {
-    nb::gil_scoped_release release;
-    const Arguments<T> given(sizes, activations, loss, parameter, fused, w, X, &targets, s, isa);
-    require_shape(v, {std::int64_t(w.shape(0))}, "v has the wrong shape");
-    require_shape(out, {std::int64_t(w.shape(0))}, "out has the wrong shape");
-    given.call().gauss_newton_product(n_threads, v.data(), out.data());
-}
 
 template <class T>
 void predict(const Sizes& sizes, const Codes& activations, Read<T> w, Read<T> X, Write<T> out, int n_threads,
              const std::string& isa) {
     nb::gil_scoped_release release;
-    const Arguments<T> given(sizes, activations, 0, 0.0, false, w, X, nullptr, std::nullopt, isa);
-    require_shape(out, {std::int64_t(X.shape(0)), sizes.back()}, "out has the wrong shape");
-    if (given.rows.n <= few_rows)
-        return predict_few(given.table, given.network, given.w, given.rows.X, given.rows.n, out.data());
-    given.call().predict(n_threads, out.data());
+    const NetworkView network{sizes.data(), activations.data(), int(activations.size()), 0, 0.0, false};
+    const BatchTable<T> table = deltarule::table<T>(isa);
+    const std::int64_t n = X.ndim() == 2 ? std::int64_t(X.shape(0)) : 0;
+    require_shape(w, {checked_weights(sizes, activations)}, "w has the wrong shape");
+    require_shape(X, {n, sizes.front()}, "X has the wrong shape");
+    require_shape(out, {n, sizes.back()}, "out has the wrong shape");
+    if (n <= few_rows) return predict_few(table, network, w.data(), X.data(), n, out.data());
+    BatchCall<T>(table, network, w.data(), {X.data(), nullptr, nullptr, n}).predict(n_threads, out.data());
 }
 
 template <class T>
-void bind_type(nb::module_& m) {
-    m.def("value", value<T>, "sizes"_a, "activations"_a, "loss"_a, "parameter"_a, "fused"_a, "w"_a.noconvert(),
-          "X"_a.noconvert(), "T"_a.noconvert(), "s"_a.noconvert().none(), "n_threads"_a = 1, "isa"_a = "",
-          "Return the sum of s * loss.");
-    m.def("value_grad", value_grad<T>, "sizes"_a, "activations"_a, "loss"_a, "parameter"_a, "fused"_a,
-          "w"_a.noconvert(), "X"_a.noconvert(), "T"_a.noconvert(), "s"_a.noconvert().none(), "grad"_a.noconvert(),
-          "n_threads"_a = 1, "isa"_a = "", "Return the sum of s * loss; write its gradient to grad.");
-    m.def("gauss_newton", gauss_newton<T>, "sizes"_a, "activations"_a, "loss"_a, "parameter"_a, "fused"_a,
-          "w"_a.noconvert(), "X"_a.noconvert(), "T"_a.noconvert(), "s"_a.noconvert().none(), "grad"_a.noconvert(),
-          "H"_a.noconvert(), "n_threads"_a = 1, "isa"_a = "",
-          "Return the sum of s * loss; write its gradient to grad and the sum of s * J' C J to H.");
-    m.def("gauss_newton_product", gauss_newton_product<T>, "sizes"_a, "activations"_a, "loss"_a, "parameter"_a,
-          "fused"_a, "w"_a.noconvert(), "X"_a.noconvert(), "T"_a.noconvert(), "s"_a.noconvert().none(),
-          "v"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a = 1, "isa"_a = "",
-          "Write the sum of s * J' C J v to out.");
+void bind_type(nb::module_& m, const char* name) {
+    nb::class_<Batch<T>>(m, name, "A network, a loss and rows, evaluated at weights.")
+        .def("value", &Batch<T>::value, "w"_a.noconvert(), "n_threads"_a = 1, "Return the sum of s * loss.")
+        .def("value_grad", &Batch<T>::value_grad, "w"_a.noconvert(), "grad"_a.noconvert(), "n_threads"_a = 1,
+             "Return the sum of s * loss; write its gradient to grad.")
+        .def("gauss_newton", &Batch<T>::gauss_newton, "w"_a.noconvert(), "grad"_a.noconvert(), "H"_a.noconvert(),
+             "n_threads"_a = 1,
+             "Return the sum of s * loss; write its gradient to grad and the sum of s * J' C J to H.")
+        .def("gauss_newton_product", &Batch<T>::gauss_newton_product, "w"_a.noconvert(), "v"_a.noconvert(),
+             "out"_a.noconvert(), "n_threads"_a = 1, "Write the sum of s * J' C J v to out.");
+    m.def(
+        "batch",
+        [](Sizes sizes, Codes activations, int loss, double parameter, bool fused, Read<T> X, Read<T> targets,
+           std::optional<Read<T>> s, const std::string& isa) {
+            return new Batch<T>(std::move(sizes), std::move(activations), loss, parameter, fused, std::move(X),
+                                std::move(targets), std::move(s), isa);
+        },
+        nb::rv_policy::take_ownership, "sizes"_a, "activations"_a, "loss"_a, "parameter"_a, "fused"_a,
+        "X"_a.noconvert(), "T"_a.noconvert(), "s"_a.noconvert().none(), "isa"_a = "",
+        "Return a network, a loss and rows of one number type.");
     m.def("predict", predict<T>, "sizes"_a, "activations"_a, "w"_a.noconvert(), "X"_a.noconvert(),
           "out"_a.noconvert(), "n_threads"_a = 1, "isa"_a = "", "Write the outputs to out.");
 }
@@ -151,8 +154,8 @@ void bind_type(nb::module_& m) {
 }  // namespace
 
 void bind_batch(nb::module_& m) {
-    bind_type<double>(m);
-    bind_type<float>(m);
+    bind_type<double>(m, "BatchOfDouble");
+    bind_type<float>(m, "BatchOfFloat");
 }
 
 }  // namespace deltarule

@@ -1,5 +1,6 @@
 """The native engine's door: which arrays it takes, when it is chosen, and what is said where it is missing."""
 
+import pickle
 import subprocess
 import sys
 
@@ -39,6 +40,19 @@ def test_built_in_formulas_are_compiled_and_others_are_not(rows):
     assert isinstance(choose(NETWORK, LOSS, rows.X), native.NativeEngine)
     own = Network((3, 5, 2), activations.own("cube", lambda e: e**3, lambda e, y: 3 * e**2))
     assert isinstance(choose(own, LOSS, rows.X), ArrayEngine)
+
+
+@compiled
+def test_rows_that_change_in_place_are_read_anew_and_an_engine_travels_without_them(rows):
+    w, engine = NETWORK.initial_weights(0), native.NativeEngine(NETWORK, LOSS)
+    spread = Rows(np.repeat(rows.X, 2, axis=0)[::2], rows.T, rows.s)
+    for given in (rows, spread):
+        before = engine.value(w, given)
+        given.X[0] += 1
+        fresh = native.NativeEngine(NETWORK, LOSS).value(w, Rows(given.X.copy(), rows.T, rows.s))
+        assert engine.value(w, given) == fresh != before
+    copied = pickle.loads(pickle.dumps(engine))
+    assert copied == engine and copied.value(w, rows) == engine.value(w, rows)
 
 
 @compiled

@@ -149,27 +149,41 @@ class NativeEngine:
         fused = self.loss.fuses(self.network.activations[-1])
         return list(self.network.sizes), codes, _LOSS_CODES[self.loss.name], parameter, fused
 
+    def _batch(self, rows: Rows) -> Any:
+        """Return the kernels bound to the network and to rows, the last ones kept: a run calls with the same again."""
+        kept: tuple[Rows, Any] | None = self.__dict__.get("_kept")
+        if kept is not None and kept[0] is rows:
+            return kept[1]
+        batch = kernels().batch(*self._formulas, *_packed(*rows))
+        if all(array is None or array.flags.c_contiguous for array in rows):  # a copy would not follow its original
+            self.__dict__["_kept"] = rows, batch
+        return batch
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to make it anew: what is bound to rows stays behind."""
+        return NativeEngine, (self.network, self.loss)
+
     def value(self, w: Numbers, rows: Rows) -> float:
         """Return Σ s · loss."""
-        return float(kernels().value(*self._formulas, *_packed(w, *rows), n_threads()))
+        return float(self._batch(rows).value(_contiguous(w), n_threads()))
 
     def value_grad(self, w: Numbers, rows: Rows) -> tuple[float, Numbers]:
         """Return Σ s · loss and its gradient (p,)."""
         grad = np.empty_like(w)
-        return kernels().value_grad(*self._formulas, *_packed(w, *rows), grad, n_threads()), grad
+        return self._batch(rows).value_grad(_contiguous(w), grad, n_threads()), grad
 
     def gauss_newton(self, w: Numbers, rows: Rows) -> tuple[float, Numbers, Numbers]:
         """Return Σ s · loss, its gradient (p,), and Σ s · J' C J (p, p)."""
         need_curvature(self.loss)
         grad, H = np.empty_like(w), np.empty((w.size, w.size), dtype=w.dtype)
-        total = kernels().gauss_newton(*self._formulas, *_packed(w, *rows), grad, H, n_threads())
+        total = self._batch(rows).gauss_newton(_contiguous(w), grad, H, n_threads())
         return total, grad, H
 
     def gauss_newton_product(self, w: Numbers, rows: Rows, v: Numbers) -> Numbers:
         """Return (Σ s · J' C J) v of shape (p,), without the matrix."""
         need_curvature(self.loss)
         product = np.empty_like(w)
-        kernels().gauss_newton_product(*self._formulas, *_packed(w, *rows, v), product, n_threads())
+        self._batch(rows).gauss_newton_product(_contiguous(w), _contiguous(v), product, n_threads())
         return product
 
     def epoch(
@@ -215,4 +229,8 @@ def _rule(rule: Rule) -> tuple[int, tuple[float, ...]]:
 
 def _packed(*arrays: Numbers | None) -> list[Numbers | None]:
     """Return the arrays as the kernels read them, copied only where they are not contiguous already."""
-    return [array if array is None or array.flags.c_contiguous else np.ascontiguousarray(array) for array in arrays]
+    return [None if array is None else _contiguous(array) for array in arrays]
+
+
+def _contiguous(array: Numbers) -> Numbers:
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)

@@ -29,12 +29,12 @@ from math import sqrt
 from numbers import Integral
 from typing import Any, NamedTuple
 
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
 from deltarule.errors import SettingError
 from deltarule.methods.line_search import Point, StrongWolfe
 from deltarule.special import Array
-from deltarule.vectors import dot
+from deltarule.vectors import dot, namespace
 
 FLAT = 1e-6
 """A pair is left out where the slope along the search has risen by less than this share of itself."""
@@ -123,7 +123,7 @@ class LBFGS:
     def start(self, objective: Any, w: Array) -> LBFGSState:
         """Return the state at w."""
         loss, grad = objective.value_grad(w)
-        none = array_namespace(w).zeros((int(self.memory), w.shape[0]), dtype=w.dtype, device=device(w))
+        none = namespace(w).zeros((int(self.memory), w.shape[0]), dtype=w.dtype, device=device(w))
         return LBFGSState(w, float(loss), grad, "", none, none, 1.0, 0, "start", 0.0, 0.0, True)
 
     def step(self, objective: Any, s: LBFGSState) -> LBFGSState:
@@ -162,7 +162,7 @@ def _with_pair(s: LBFGSState, point: Point, direction: Array, slope: float, wolf
     if rise > FLAT * -slope and point.step * rise > TINY:
         scale = 1 / sqrt(point.step * rise)
         step, change = (scale * point.step) * direction, scale * (point.grad - s.grad)
-        xp, kept = array_namespace(s.w), A[1:]
+        xp, kept = namespace(s.w), A[1:]
         seen = kept @ change
         A = xp.concat((kept, step[None]))
         A[:-1] -= seen[:, None] * step

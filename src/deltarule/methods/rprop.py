@@ -20,10 +20,11 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
 from deltarule.errors import SettingError, unknown
 from deltarule.special import Array
+from deltarule.vectors import namespace
 
 VARIANTS = ("irprop+", "irprop-", "rprop+", "rprop-")
 
@@ -122,7 +123,7 @@ class Rprop:
 
     def step(self, objective: Any, s: RpropState) -> RpropState:
         """Return the state after one step."""
-        xp = array_namespace(s.w)
+        xp = namespace(s.w)
         signs = xp.sign(s.grad)
         agree = signs * s.signs
         sizes = self._bounded(xp, s.sizes * self._factor(agree))
@@ -154,7 +155,7 @@ class Rprop:
     def _first_sizes(self, w: Array) -> Array:
         low, high = self._first_range()
         drawn = np.random.Generator(np.random.PCG64(self.seed)).uniform(low, high, size=w.shape[0])
-        return array_namespace(w).asarray(drawn, dtype=w.dtype, device=device(w))
+        return namespace(w).asarray(drawn, dtype=w.dtype, device=device(w))
 
     def _first_range(self) -> tuple[float, float]:
         first = self.first_step
