@@ -45,8 +45,8 @@ TINY = 1e-300
 class LBFGSState(NamedTuple):
     """A point of L-BFGS.
 
-    `A` and `Y` (memory, p) are the pairs as the module describes them, oldest first, rows of 0 where there is none;
-    `gamma` is γ, `skipped` how many pairs were left out. `restart` says why the next search goes along −g, "" where it
+    `A` and `Y` (memory, p) hold the `pairs` pairs as the module describes them in their last rows, oldest first, and 0
+    before them; `gamma` is γ, `skipped` how many pairs were left out. `restart` says why the next search goes along −g, "" where it
     does not; `step_length`, `slope` and `wolfe` tell of the search that led here.
     """
 
@@ -56,6 +56,7 @@ class LBFGSState(NamedTuple):
     stuck: str
     A: Array
     Y: Array
+    pairs: int
     gamma: float
     skipped: int
     restart: str
@@ -124,7 +125,7 @@ class LBFGS:
         """Return the state at w."""
         loss, grad = objective.value_grad(w)
         none = namespace(w).zeros((int(self.memory), w.shape[0]), dtype=w.dtype, device=device(w))
-        return LBFGSState(w, float(loss), grad, "", none, none, 1.0, 0, "start", 0.0, 0.0, True)
+        return LBFGSState(w, float(loss), grad, "", none, none, 0, 1.0, 0, "start", 0.0, 0.0, True)
 
     def step(self, objective: Any, s: LBFGSState) -> LBFGSState:
         """Return the state after a search along −H g, or if that is in vain, with the pairs forgotten."""
@@ -145,28 +146,40 @@ class LBFGS:
 
 def _direction(s: LBFGSState) -> Array:
     """Return −H g."""
-    a = s.A @ s.grad
-    q = s.grad - a @ s.Y
-    return (s.gamma * (s.Y @ q) - a) @ s.A - s.gamma * q
+    first = s.A.shape[0] - s.pairs
+    A, Y = s.A[first:], s.Y[first:]
+    a = A @ s.grad
+    q = s.grad - a @ Y
+    return (s.gamma * (Y @ q) - a) @ A - s.gamma * q
 
 
 def _forgetful(s: LBFGSState, restart: str) -> LBFGSState:
     """Return the state without pairs, to go along −g next."""
-    return s._replace(A=0 * s.A, Y=0 * s.Y, restart=restart, step_length=0.0)
+    return s._replace(A=0 * s.A, Y=0 * s.Y, pairs=0, restart=restart, step_length=0.0)
 
 
 def _with_pair(s: LBFGSState, point: Point, direction: Array, slope: float, wolfe: bool, reach: float) -> LBFGSState:
     """Return the state at a point, with the pair of changes that led there in place of the oldest."""
-    A, Y, gamma, skipped, restart = s.A, s.Y, s.gamma, s.skipped + 1, s.restart
+    A, Y, pairs, gamma, skipped, restart = s.A, s.Y, s.pairs, s.gamma, s.skipped + 1, s.restart
     rise = point.slope - slope
     if rise > FLAT * -slope and point.step * rise > TINY:
         scale = 1 / sqrt(point.step * rise)
         step, change = (scale * point.step) * direction, scale * (point.grad - s.grad)
-        xp, kept = namespace(s.w), A[1:]
-        seen = kept @ change
-        A = xp.concat((kept, step[None]))
-        A[:-1] -= seen[:, None] * step
-        Y = xp.concat((Y[1:], change[None]))
+        pairs = min(pairs + 1, A.shape[0])
+        first = A.shape[0] - pairs
+        seen = A[first + 1 :] @ change
+        A, Y = _moved_up(A, first, step), _moved_up(Y, first, change)
+        A[first:-1] -= seen[:, None] * step
         ss, yy = dot(step, step), dot(change, change)
         gamma, skipped, restart = sqrt(ss / yy) * (ss * yy) ** (reach - 0.5), s.skipped, ""
-    return LBFGSState(point.w, point.loss, point.grad, "", A, Y, gamma, skipped, restart, point.step, slope, wolfe)
+    found = (A, Y, pairs, gamma, skipped, restart)
+    return LBFGSState(point.w, point.loss, point.grad, "", *found, point.step, slope, wolfe)
+
+
+def _moved_up(rows: Array, first: int, last: Array) -> Array:
+    """Return the rows one further up, those from `first` on and the last one; before them there is 0."""
+    made = namespace(rows).empty_like(rows)
+    made[:first] = 0
+    made[first:-1] = rows[first + 1 :]
+    made[-1] = last
+    return made
