@@ -46,8 +46,8 @@ class LBFGSState(NamedTuple):
     """A point of L-BFGS.
 
     `A` and `Y` (memory, p) hold the `pairs` pairs as the module describes them in their last rows, oldest first, and 0
-    before them; `gamma` is γ, `skipped` how many pairs were left out. `restart` says why the next search goes along −g, "" where it
-    does not; `step_length`, `slope` and `wolfe` tell of the search that led here.
+    before them; `gamma` is γ, `skipped` how many pairs were left out. `restart` says why the next search goes along −g,
+    "" where it does not; `step_length`, `slope` and `wolfe` tell of the search that led here.
     """
 
     w: Array
