@@ -56,9 +56,9 @@ std::int64_t checked_weights(const Sizes& sizes, const Codes& activations) {
 
 // A network, a loss and rows, checked once: what a run evaluates again and again, at one vector of weights after another.
 template <class T>
-class Batch {
+class BoundRows {
   public:
-    Batch(Sizes sizes, Codes activations, int loss, double parameter, bool fused, Read<T> X, Read<T> targets,
+    BoundRows(Sizes sizes, Codes activations, int loss, double parameter, bool fused, Read<T> X, Read<T> targets,
           std::optional<Read<T>> s, const std::string& isa)
         : sizes_(std::move(sizes)), activations_(std::move(activations)), X_(std::move(X)),
           targets_(std::move(targets)), s_(std::move(s)), table_(deltarule::table<T>(isa)),
@@ -71,8 +71,8 @@ class Batch {
         network_ = {sizes_.data(), activations_.data(), int(activations_.size()), loss, parameter, fused};
         rows_ = {X_.data(), targets_.data(), s_ ? s_->data() : nullptr, n};
     }
-    Batch(const Batch&) = delete;  // the view points into it
-    Batch& operator=(const Batch&) = delete;
+    BoundRows(const BoundRows&) = delete;  // the view points into it
+    BoundRows& operator=(const BoundRows&) = delete;
 
     double value(Read<T> w, int n_threads) const {
         nb::gil_scoped_release release;
@@ -128,25 +128,25 @@ void predict(const Sizes& sizes, const Codes& activations, Read<T> w, Read<T> X,
 
 template <class T>
 void bind_type(nb::module_& m, const char* name) {
-    nb::class_<Batch<T>>(m, name, "A network, a loss and rows, evaluated at weights.")
-        .def("value", &Batch<T>::value, "w"_a.noconvert(), "n_threads"_a = 1, "Return the sum of s * loss.")
-        .def("value_grad", &Batch<T>::value_grad, "w"_a.noconvert(), "grad"_a.noconvert(), "n_threads"_a = 1,
+    nb::class_<BoundRows<T>>(m, name, "A network, a loss and rows, evaluated at weights.")
+        .def("value", &BoundRows<T>::value, "w"_a.noconvert(), "n_threads"_a = 1, "Return the sum of s * loss.")
+        .def("value_grad", &BoundRows<T>::value_grad, "w"_a.noconvert(), "grad"_a.noconvert(), "n_threads"_a = 1,
              "Return the sum of s * loss; write its gradient to grad.")
-        .def("gauss_newton", &Batch<T>::gauss_newton, "w"_a.noconvert(), "grad"_a.noconvert(), "H"_a.noconvert(),
+        .def("gauss_newton", &BoundRows<T>::gauss_newton, "w"_a.noconvert(), "grad"_a.noconvert(), "H"_a.noconvert(),
              "n_threads"_a = 1,
              "Return the sum of s * loss; write its gradient to grad and the sum of s * J' C J to H.")
-        .def("gauss_newton_product", &Batch<T>::gauss_newton_product, "w"_a.noconvert(), "v"_a.noconvert(),
+        .def("gauss_newton_product", &BoundRows<T>::gauss_newton_product, "w"_a.noconvert(), "v"_a.noconvert(),
              "out"_a.noconvert(), "n_threads"_a = 1, "Write the sum of s * J' C J v to out.");
     m.def(
-        "batch",
+        "bind",
         [](Sizes sizes, Codes activations, int loss, double parameter, bool fused, Read<T> X, Read<T> targets,
            std::optional<Read<T>> s, const std::string& isa) {
-            return new Batch<T>(std::move(sizes), std::move(activations), loss, parameter, fused, std::move(X),
+            return new BoundRows<T>(std::move(sizes), std::move(activations), loss, parameter, fused, std::move(X),
                                 std::move(targets), std::move(s), isa);
         },
         nb::rv_policy::take_ownership, "sizes"_a, "activations"_a, "loss"_a, "parameter"_a, "fused"_a,
         "X"_a.noconvert(), "T"_a.noconvert(), "s"_a.noconvert().none(), "isa"_a = "",
-        "Return a network, a loss and rows of one number type.");
+        "Return a network and a loss bound to rows of one number type.");
     m.def("predict", predict<T>, "sizes"_a, "activations"_a, "w"_a.noconvert(), "X"_a.noconvert(),
           "out"_a.noconvert(), "n_threads"_a = 1, "isa"_a = "", "Write the outputs to out.");
 }
@@ -154,8 +154,8 @@ void bind_type(nb::module_& m, const char* name) {
 }  // namespace
 
 void bind_batch(nb::module_& m) {
-    bind_type<double>(m, "BatchOfDouble");
-    bind_type<float>(m, "BatchOfFloat");
+    bind_type<double>(m, "BoundRowsOfDouble");
+    bind_type<float>(m, "BoundRowsOfFloat");
 }
 
 }  // namespace deltarule

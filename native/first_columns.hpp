@@ -34,12 +34,14 @@ class FirstColumns {
                 for (std::int64_t i = 0; i < layer.n_in; ++i)
                     for (std::int64_t o = first; o < first + N * L && o < layer.n_out; ++o) {
                         T &here = ours[first * layer.n_in + i * N * L + o - first], &there = flat[o * layer.n_in + i];
-                        in ? here = there : there = here;
+                        if (in)
+                            here = there;
+                        else
+                            there = here;
                     }
             });
             T* flat_b = flat + layer.n_in * layer.n_out;
-            in ? __builtin_memcpy(b, flat_b, std::size_t(layer.n_out) * sizeof(T))
-               : __builtin_memcpy(flat_b, b, std::size_t(layer.n_out) * sizeof(T));
+            __builtin_memcpy(in ? b : flat_b, in ? flat_b : b, std::size_t(layer.n_out) * sizeof(T));
         }
     }
 

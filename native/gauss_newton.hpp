@@ -174,11 +174,12 @@ inline void pack_pair_rows(const Pairs& pairs, const T* a, const T* b, int rows,
     constexpr int W = lanes<V>;
     const Tiles across(vectors_of<T>(int(to - from)), panel_vectors);
     const std::ptrdiff_t stride = across.n * W;
+    const int i = pairs.row_of(from), j = int(from - pairs.start(i)) + pairs.first(i);
     cut(rows, rows_at_once, [&](std::int64_t first, int here) {
         for (int r = 0; r < here; ++r)
-            pair_row(pairs, a + (first + r) * pairs.n, b + (first + r) * pairs.m, from, to, space + r * stride);
-        for (int i = 0, start = 0, wide; i < across.count; ++i, start += wide) {
-            wide = across.start(i + 1) * W - start;
+            pair_row(pairs, i, j, to - from, a + (first + r) * pairs.n, b + (first + r) * pairs.m, space + r * stride);
+        for (int tile_number = 0, start = 0, wide; tile_number < across.count; ++tile_number, start += wide) {
+            wide = across.start(tile_number + 1) * W - start;
             T* tile = u + start * rows + first * wide;
             for (int r = 0; r < here; ++r, tile += wide)
                 for (int c = 0; c < wide; c += W) store(tile + c, load<V>(space + r * stride + start + c));

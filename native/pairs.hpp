@@ -15,6 +15,18 @@ struct Pairs {
     }
     std::ptrdiff_t count() const { return start(n); }
     int first(int i) const { return same ? i : 0; }
+    // the i of the pair at a place
+    int row_of(std::ptrdiff_t place) const {
+        int low = 0, high = n - 1;
+        while (low < high) {
+            const int middle = (low + high + 1) / 2;
+            if (start(middle) <= place)
+                low = middle;
+            else
+                high = middle - 1;
+        }
+        return low;
+    }
     std::ptrdiff_t at(int i, int j) const { return same && j < i ? start(j) + i - j : start(i) + j - first(i); }
 };
 
@@ -56,8 +68,7 @@ inline void pair_products(const Pairs& pairs, const T* a, const T* b, std::ptrdi
                           std::ptrdiff_t from, std::ptrdiff_t to, std::ptrdiff_t stride, T* out) {
     using V = typename simd<T>::V;
     constexpr int R = panel_rows<T>, W = lanes<V>, K = panel_vectors;
-    int i0 = 0;
-    while (pairs.start(i0 + 1) <= from) ++i0;
+    const int i0 = pairs.row_of(from);
     for (int panel = 0; panel < panels; ++panel, a += terms * pairs.n * R, b += terms * pairs.m * R) {
         T* here = out + panel * stride;
         int i = i0, j = int(from - pairs.start(i0)) + pairs.first(i0);
@@ -80,15 +91,12 @@ inline void pair_products(const Pairs& pairs, const T* a, const T* b, std::ptrdi
     }
 }
 
-// a[i] b[j] of the pairs in [from, to) for one row; up to a vector of numbers beyond them is written as well, and as
+// a[i] b[j] of `count` pairs from (i, j) on, for one row; up to a vector of numbers beyond them is written as well, and as
 // many beyond b are read.
 template <class T>
-inline void pair_row(const Pairs& pairs, const T* a, const T* b, std::ptrdiff_t from, std::ptrdiff_t to, T* out) {
+inline void pair_row(const Pairs& pairs, int i, int j, std::ptrdiff_t count, const T* a, const T* b, T* out) {
     using V = typename simd<T>::V;
-    int i = 0;
-    while (pairs.start(i + 1) <= from) ++i;
-    int j = int(from - pairs.start(i)) + pairs.first(i);
-    for (std::ptrdiff_t left = to - from; left > 0; j = pairs.first(++i)) {
+    for (std::ptrdiff_t left = count; left > 0; j = pairs.first(++i)) {
         const int n = pairs.m - j < left ? pairs.m - j : int(left);
         const V x = splat<V>(a[i]);
         for (int h = 0; h < n; h += lanes<V>) store(out + h, x * load<V>(b + j + h));

@@ -31,7 +31,7 @@ struct MovedRows {
                 T* ours = o < n_out ? moved.stream(m) + o * layer.stride : biases.stream(m);
                 T* theirs = (m < 0 ? w : memory + m * p) + o * n_in;
                 const auto bytes = std::size_t(o < n_out ? n_in : n_out) * sizeof(T);
-                in ? __builtin_memcpy(ours, theirs, bytes) : __builtin_memcpy(theirs, ours, bytes);
+                __builtin_memcpy(in ? ours : theirs, in ? theirs : ours, bytes);
             }
     }
 

@@ -56,8 +56,8 @@ class Problem:
             self.loss.fuses(self.network.activations[-1]),
         )  # fmt: skip
 
-    def batch(self, isa=""):
-        return native.batch(*self.formulas, self.X, self.T, self.s, isa)
+    def bound(self, isa=""):
+        return native.bind(*self.formulas, self.X, self.T, self.s, isa)
 
     def targets(self, rng, n, k):
         if self.loss.name == "cross_entropy":
@@ -84,9 +84,9 @@ def check_value_and_gradient(p, isa="", threads=1):
     loss, gradient = engine.value_grad(w, rows)
     got = np.full_like(p.w, np.nan)
     growth = max(1.0, np.sqrt(len(p.X)) / 10)
-    p.close(p.batch(isa).value_grad(p.w, got, threads), loss, growth)
+    p.close(p.bound(isa).value_grad(p.w, got, threads), loss, growth)
     p.close(got, gradient, growth)
-    p.close(p.batch(isa).value(p.w, threads), loss, growth)
+    p.close(p.bound(isa).value(p.w, threads), loss, growth)
 
 
 def check_predict(p, isa="", threads=1):
@@ -104,11 +104,11 @@ def check_gauss_newton(p, threads=1):
     for isa in native.isas():
         grad, product = np.full_like(p.w, np.nan), np.full_like(p.w, np.nan)
         got = np.full((p.w.size, p.w.size), np.nan, p.dtype)
-        p.close(p.batch(isa).gauss_newton(p.w, grad, got, threads), loss)
+        p.close(p.bound(isa).gauss_newton(p.w, grad, got, threads), loss)
         p.close(grad, gradient)
         p.close(got, H)
         assert np.array_equal(got, got.T), isa
-        p.batch(isa).gauss_newton_product(p.w, p.v, product, threads)
+        p.bound(isa).gauss_newton_product(p.w, p.v, product, threads)
         p.close(product, wanted)
 
 
@@ -185,8 +185,8 @@ def test_gauss_newton_of_a_neuron_with_very_many_inputs():
 def test_no_rows(dtype, isa):
     p = Problem((3, 4, 2), n=0, dtype=dtype)
     grad, out = np.ones_like(p.w), np.empty((0, 2), dtype)
-    assert p.batch(isa).value(p.w, 2) == 0
-    assert p.batch(isa).value_grad(p.w, grad, 2) == 0
+    assert p.bound(isa).value(p.w, 2) == 0
+    assert p.bound(isa).value_grad(p.w, grad, 2) == 0
     assert not grad.any()
     native.predict(*p.network_arguments, p.w, p.X, out, 2, isa)
 
@@ -200,12 +200,12 @@ def test_threads_give_the_same_bits(sizes, dtype, isa):
     outs = [np.empty((len(p.X), p.network.n_out), dtype) for _ in range(4)]
     values, matrices = set(), []
     for k, threads in enumerate((1, 2, 3, 8)):
-        values.add((p.batch(isa).value_grad(p.w, grads[k], threads), p.batch(isa).value(p.w, threads)))
+        values.add((p.bound(isa).value_grad(p.w, grads[k], threads), p.bound(isa).value(p.w, threads)))
         native.predict(*p.network_arguments, p.w, p.X, outs[k], threads, isa)
         if p.w.size < 1000:
             matrices.append((np.empty_like(p.w), np.empty((p.w.size, p.w.size), dtype), np.empty_like(p.w)))
-            p.batch(isa).gauss_newton(p.w, *matrices[-1][:2], threads)
-            p.batch(isa).gauss_newton_product(p.w, p.v, matrices[-1][2], threads)
+            p.bound(isa).gauss_newton(p.w, *matrices[-1][:2], threads)
+            p.bound(isa).gauss_newton_product(p.w, p.v, matrices[-1][2], threads)
     assert len(values) == 1
     for others in matrices[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(others, matrices[0], strict=True))
@@ -216,7 +216,7 @@ def test_threads_give_the_same_bits(sizes, dtype, isa):
 
 def test_value_equals_the_value_of_value_grad(isa):
     p = Problem((10, 32, 1), n=5000)
-    assert p.batch(isa).value(p.w) == p.batch(isa).value_grad(p.w, np.empty_like(p.w))
+    assert p.bound(isa).value(p.w) == p.bound(isa).value_grad(p.w, np.empty_like(p.w))
 
 
 def test_a_row_without_weight_and_rows_beyond_the_last_add_nothing(isa):
@@ -224,8 +224,8 @@ def test_a_row_without_weight_and_rows_beyond_the_last_add_nothing(isa):
     p.s[7] = 0
     grad, without = np.empty_like(p.w), np.empty_like(p.w)
     keep = np.arange(40) != 7
-    a = p.batch(isa).value_grad(p.w, grad)
-    b = native.batch(*p.formulas, p.X[keep], p.T[keep], p.s[keep], isa).value_grad(p.w, without)
+    a = p.bound(isa).value_grad(p.w, grad)
+    b = native.bind(*p.formulas, p.X[keep], p.T[keep], p.s[keep], isa).value_grad(p.w, without)
     assert a == pytest.approx(b, rel=1e-14)
     np.testing.assert_allclose(grad, without, rtol=1e-12, atol=1e-13)
 
@@ -234,7 +234,7 @@ def test_nan_and_infinity_pass_through(isa):
     p = Problem((3, 5, 1), n=40)
     p.X[3, 1] = np.nan
     grad = np.empty_like(p.w)
-    assert np.isnan(p.batch(isa).value_grad(p.w, grad))
+    assert np.isnan(p.bound(isa).value_grad(p.w, grad))
     assert np.isnan(grad).any()
     out = np.empty((40, 1))
     native.predict(*p.network_arguments, p.w, p.X, out, 1, isa)
@@ -245,7 +245,7 @@ def test_nan_and_infinity_pass_through(isa):
 def test_unaligned_and_read_only_arrays(isa):
     p = Problem((7, 6, 2), n=100)
     grad, wanted = np.empty_like(p.w), np.empty_like(p.w)
-    p.batch(isa).value_grad(p.w, wanted)
+    p.bound(isa).value_grad(p.w, wanted)
     moved = []
     for a in (p.w, p.X, p.T, p.s):
         raw = np.zeros(a.nbytes + 8, np.uint8)
@@ -254,7 +254,7 @@ def test_unaligned_and_read_only_arrays(isa):
         b.flags.writeable = False
         moved.append(b)
     w, *rows = moved
-    native.batch(*p.formulas, *rows, isa).value_grad(w, grad)
+    native.bind(*p.formulas, *rows, isa).value_grad(w, grad)
     assert np.array_equal(grad, wanted)
 
 
@@ -262,22 +262,22 @@ def test_wrong_shapes_are_refused():
     p = Problem((3, 4, 2), n=10)
     grad = np.empty_like(p.w)
     with pytest.raises(ValueError, match="w has"):
-        p.batch().value(p.w[:-1])
+        p.bound().value(p.w[:-1])
     with pytest.raises(ValueError, match="T has"):
-        native.batch(*p.formulas, p.X, p.T[:5], p.s)
+        native.bind(*p.formulas, p.X, p.T[:5], p.s)
     with pytest.raises(ValueError, match="grad has"):
-        p.batch().value_grad(p.w, grad[:3])
+        p.bound().value_grad(p.w, grad[:3])
     with pytest.raises(TypeError):
-        native.batch(*p.formulas, p.X.astype(np.float32), p.T, p.s)
+        native.bind(*p.formulas, p.X.astype(np.float32), p.T, p.s)
 
 
 @pytest.mark.promise("P5")
 def test_calls_from_several_python_threads():
     p = Problem((10, 16, 2), n=3000)
     wanted = np.empty_like(p.w)
-    p.batch().value_grad(p.w, wanted, 2)
+    p.bound().value_grad(p.w, wanted, 2)
     grads = [np.empty_like(p.w) for _ in range(4)]
-    shared = p.batch()
+    shared = p.bound()
     workers = [threading.Thread(target=shared.value_grad, args=(p.w, g, 2)) for g in grads]
     for worker in workers:
         worker.start()
@@ -291,9 +291,9 @@ def test_calls_from_several_python_threads():
 def test_after_a_fork():
     p = Problem((10, 32, 1), n=20_000)
     grad = np.empty_like(p.w)
-    batch = p.batch()
-    value = batch.value_grad(p.w, grad, 2)
+    bound = p.bound()
+    value = bound.value_grad(p.w, grad, 2)
     child = os.fork()
     if child == 0:
-        os._exit(0 if batch.value_grad(p.w, grad, 2) == value else 1)
+        os._exit(0 if bound.value_grad(p.w, grad, 2) == value else 1)
     assert os.waitpid(child, 0)[1] == 0

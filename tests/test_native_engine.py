@@ -51,6 +51,8 @@ def test_rows_that_change_in_place_are_read_anew_and_an_engine_travels_without_t
         given.X[0] += 1
         fresh = native.NativeEngine(NETWORK, LOSS).value(w, Rows(given.X.copy(), rows.T, rows.s))
         assert engine.value(w, given) == fresh != before
+    assert engine._bound(rows) is engine._bound(rows)
+    assert engine._bound(spread) is not engine._bound(spread)
     copied = pickle.loads(pickle.dumps(engine))
     assert copied == engine and copied.value(w, rows) == engine.value(w, rows)
 

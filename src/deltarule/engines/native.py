@@ -149,15 +149,15 @@ class NativeEngine:
         fused = self.loss.fuses(self.network.activations[-1])
         return list(self.network.sizes), codes, _LOSS_CODES[self.loss.name], parameter, fused
 
-    def _batch(self, rows: Rows) -> Any:
-        """Return the kernels bound to the network and to rows, the last ones kept: a run calls with the same again."""
+    def _bound(self, rows: Rows) -> Any:
+        """Return the kernels bound to the network and to rows; the last ones are kept, as a run calls with the same."""
         kept: tuple[Rows, Any] | None = self.__dict__.get("_kept")
         if kept is not None and kept[0] is rows:
             return kept[1]
-        batch = kernels().batch(*self._formulas, *_packed(*rows))
+        bound = kernels().bind(*self._formulas, *_packed(*rows))
         if all(array is None or array.flags.c_contiguous for array in rows):  # a copy would not follow its original
-            self.__dict__["_kept"] = rows, batch
-        return batch
+            self.__dict__["_kept"] = rows, bound
+        return bound
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how to make it anew: what is bound to rows stays behind."""
@@ -165,25 +165,25 @@ class NativeEngine:
 
     def value(self, w: Numbers, rows: Rows) -> float:
         """Return Σ s · loss."""
-        return float(self._batch(rows).value(_contiguous(w), n_threads()))
+        return float(self._bound(rows).value(_contiguous(w), n_threads()))
 
     def value_grad(self, w: Numbers, rows: Rows) -> tuple[float, Numbers]:
         """Return Σ s · loss and its gradient (p,)."""
         grad = np.empty_like(w)
-        return self._batch(rows).value_grad(_contiguous(w), grad, n_threads()), grad
+        return self._bound(rows).value_grad(_contiguous(w), grad, n_threads()), grad
 
     def gauss_newton(self, w: Numbers, rows: Rows) -> tuple[float, Numbers, Numbers]:
         """Return Σ s · loss, its gradient (p,), and Σ s · J' C J (p, p)."""
         need_curvature(self.loss)
         grad, H = np.empty_like(w), np.empty((w.size, w.size), dtype=w.dtype)
-        total = self._batch(rows).gauss_newton(_contiguous(w), grad, H, n_threads())
+        total = self._bound(rows).gauss_newton(_contiguous(w), grad, H, n_threads())
         return total, grad, H
 
     def gauss_newton_product(self, w: Numbers, rows: Rows, v: Numbers) -> Numbers:
         """Return (Σ s · J' C J) v of shape (p,), without the matrix."""
         need_curvature(self.loss)
         product = np.empty_like(w)
-        self._batch(rows).gauss_newton_product(_contiguous(w), _contiguous(v), product, n_threads())
+        self._bound(rows).gauss_newton_product(_contiguous(w), _contiguous(v), product, n_threads())
         return product
 
     def epoch(
