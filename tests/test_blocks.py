@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -77,6 +78,43 @@ def test_many_runs_share_blocks(tmp_path):
     assert model.training == whole.training and model.fingerprint == whole.fingerprint and blocks(tmp_path / "run")
     content = runfile.newest(tmp_path / "run").saved.content
     assert len(content["finished"]) == 4 and sum(len(part["lengths"]) > 0 for part in content["parts"]) <= 2
+
+
+class Told(NamedTuple):
+    """A state that tells more at some times than at others."""
+
+    w: np.ndarray
+    loss: float
+    grad: np.ndarray
+    stuck: str
+    ratio: float | None
+    late: int | None
+    size: float
+    why: str
+
+
+class Own:
+    """A user's own method."""
+
+    name, needs, version = "own", ("value_grad",), 1
+
+    def start(self, objective, w):
+        return Told(w, *objective.value_grad(w), "", 0.5, None, 1, "start")
+
+    def step(self, objective, at):
+        w, count = at.w - 0.1 * at.grad, (at.late or 0) + 1
+        ratio = None if count % 3 else at.loss
+        return Told(w, *objective.value_grad(w), "", ratio, count, 2**50 * 3**count, f"step {count}")
+
+
+@pytest.mark.promise("P4")
+def test_a_method_of_one_s_own_goes_on_bit_for_bit(tmp_path):
+    """What is None at first or at times, and whole numbers of any size, are what they were."""
+    for steps in (1, 2, 3, 6):
+        run(Own(), steps, tmp_path / "run", resume=True, kept=EACH)
+    found = run(Own(), checkpoint=tmp_path / "run", resume=True, kept=EACH)
+    assert essence(found) == essence(run(Own())) and blocks(tmp_path / "run")
+    assert found.history[1].details == {"ratio": None, "size": 2**50 * 3, "why": "step 1"}
 
 
 # What is damaged

@@ -144,7 +144,7 @@ class History:
 
     def go_on(self, standing: Standing, records: list[Record]) -> None:
         """Go on from where another process, or an earlier call, left the run."""
-        self.details = details_of(standing.state)
+        self.details = list(records[0].details)  # as they began: a later state may have None where there was a number
         self.history[:], self.standing = records, standing
         self.started = perf_counter() - records[-1].seconds
 

@@ -3,6 +3,9 @@
 A history is one matrix: a row for each of the numbers of a record, a column for each record, words as their places in
 a list. What is written of it are parts, one for some records of one run, each squeezed: of a row whose numbers are all
 the same only the first is kept, of one that grows by equal steps, such as the number of the step, the first two.
+
+Each number of a record has a kind, that of its value in the first record. Where a later value is of another kind, as a
+detail that is None at times, the column is mixed from there on: see `deltarule.mixed`.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from math import nan
 from operator import itemgetter
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.errors import ModelFileError
+from deltarule import mixed
+from deltarule.errors import ModelFileError, SettingError, shown
 from deltarule.jsonfields import choice, damaged, listed, record, text, whole
 from deltarule.record import Record
 
@@ -25,12 +30,13 @@ Floats = NDArray[np.float64]
 
 NONE, FLAG, WHOLE, NUMBER, WORD = KINDS = ("none", "flag", "whole", "number", "word")
 """What one number of the records holds."""
+TYPES: dict[str, type] = {NONE: NoneType, FLAG: bool, WHOLE: int, NUMBER: float, WORD: str}
 PLAIN = tuple(name for name in Record._fields if name != "details")
 SECONDS = PLAIN.index("seconds")
 """Kept as they are, so that a part is as long as it says: a file cannot ask for more memory than its own size."""
 MOST_NUMBERS = 100
 """Numbers of a record at most; methods have a dozen."""
-EXACT = 2.0**53
+EXACT = 2**53
 """Whole numbers up to here are exact in float64."""
 MOST_WORDS = 10_000
 """Different words of one place at most: methods say a handful."""
@@ -39,15 +45,21 @@ AT_ONCE = 512
 
 
 class Columns(NamedTuple):
-    """What a history holds: the names of its details, and of each number of a record its kind and its words."""
+    """What a history holds: the names of its details, and of each number of a record its kind, words, and mixture."""
 
     details: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     words: tuple[tuple[str, ...], ...] = ()
+    mixed: tuple[int | None, ...] = ()
+    """The record from which on a number is of any kind, None where it keeps its own."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {name: list(value) for name, value in self._asdict().items()}
+        """Return it as JSON values, what is mixed only if something is."""
+        found = {name: list(value) for name, value in self._asdict().items()}
+        found["words"] = [*map(list, self.words)]
+        if all(start is None for start in self.mixed):
+            del found["mixed"]
+        return found
 
 
 class Ledger:
@@ -68,11 +80,12 @@ class Ledger:
         columns = columns or Columns()
         self._details, self._kinds = columns.details, list(columns.kinds)
         self._words = [{word: i for i, word in enumerate(words)} for words in columns.words]
+        self._mixed = list(columns.mixed) or [None] * len(self._kinds)
 
     @property
     def columns(self) -> Columns:
         """What the records hold."""
-        return Columns(self._details, tuple(self._kinds), tuple(map(tuple, self._words)))
+        return Columns(self._details, tuple(self._kinds), tuple(map(tuple, self._words)), tuple(self._mixed))
 
     @property
     def count(self) -> int:
@@ -80,46 +93,47 @@ class Ledger:
         return self.kept + int(self.rows.shape[1])
 
     def extend(self, history: Sequence[Record], count: int) -> None:
-        """Take the first `count` records of a history; those from before must be what they were."""
+        """Take the first `count` records of a history; those from before must be what they were.
+
+        Raises
+        ------
+        SettingError
+            If a record holds what cannot be kept.
+        """
         if count < self.count:
             self.rows = self.rows[:, : count - self.kept]
         before = self.count
         if before >= count:
             return
         if not self._kinds:
-            first = history[before]
-            self._details = tuple(first.details)
-            self._kinds = [_kind(value) for value in (*first[: len(PLAIN)], *first.details.values())]
-            self._words = [{} for _ in self._kinds]
+            self._begin(history[before])
+        self._mixed = [None if start is None else min(start, before) for start in self._mixed]
         packed = np.empty((len(self._kinds), count - before))
         for start in range(before, count, AT_ONCE):
             part = history[start : min(start + AT_ONCE, count)]
             for i, column in enumerate(_columns(part, self._details)):
-                packed[i, start - before : start - before + len(part)] = self._numbers(i, column)
+                packed[i, start - before : start - before + len(part)] = self._numbers(i, column, start)
         self.rows = np.concatenate([self.rows, packed], axis=1) if self.rows.size else packed
 
     def settle(self) -> None:
         """Take note that all records so far are kept elsewhere now."""
         self.kept, self.rows = self.count, self.rows[:, :0]
 
-    def _numbers(self, i: int, column: Sequence[Any]) -> NDArray[Any] | float:
-        """Return values as numbers; `struct` makes them three to six times as fast as NumPy, and checks whole ones."""
-        kind = self._kinds[i]
-        if kind == NONE:
-            return nan
-        if kind == WORD:
-            words, said = self._words[i], [str(value) for value in column]
-            for word in dict.fromkeys(said):
-                words.setdefault(word, len(words))
-            column = [words[word] for word in said]
-        try:
-            if kind == NUMBER:
-                return np.frombuffer(struct.pack(f"{len(column)}d", *column), np.float64)
-            return np.frombuffer(struct.pack(f"{len(column)}q", *column), np.int64)
-        except struct.error:
-            if kind == WHOLE:
-                self._kinds[i] = NUMBER  # a setting given as 1 that has become 1.5
-            return np.array(column, dtype=np.float64)
+    def _begin(self, first: Record) -> None:
+        """Take from the first record what all of them hold."""
+        self._details = tuple(first.details)
+        self._kinds = [_kind(value) for value in (*first[: len(PLAIN)], *first.details.values())]
+        self._words = [{} for _ in self._kinds]
+        self._mixed = [None] * len(self._kinds)
+
+    def _numbers(self, i: int, column: Sequence[Any], start: int) -> NDArray[Any] | float:
+        """Return values, the first one that of record `start`, as numbers."""
+        if self._mixed[i] is None:
+            found = _packed(self._kinds[i], column, self._words[i])
+            if found is not None:
+                return found
+            self._mixed[i] = start
+        return mixed.boxed(column, self._words[i])
 
 
 def squeezed(parts: Iterable[tuple[int, Floats]]) -> tuple[list[dict[str, Any]], Floats]:
@@ -163,19 +177,22 @@ def read_columns(value: object, where: str) -> Columns:
     ModelFileError
         If that cannot be.
     """
-    d = record(value, where, Columns._fields)
+    known = isinstance(value, dict) and "mixed" in value
+    d = record(value, where, Columns._fields if known else Columns._fields[:-1])
     details = listed(d["details"], f"{where}.details", text)
     kinds = listed(d["kinds"], f"{where}.kinds", lambda kind, at: choice(kind, at, KINDS))
     words = listed(d["words"], f"{where}.words", lambda some, at: listed(some, at, text))
+    starts = listed(d["mixed"], f"{where}.mixed", _read_start) if known else (None,) * len(kinds)
     width = len(PLAIN) + len(details) if kinds else 0  # a run that never began has none
     if (
         len(kinds) != width
         or len(words) != width
+        or len(starts) != width
         or width > MOST_NUMBERS
         or max(map(len, words), default=0) > MOST_WORDS
     ):
         raise damaged(where, kinds, "a kind and a list of words for each number of a record")
-    return Columns(details, kinds, words)
+    return Columns(details, kinds, words, starts)
 
 
 def records_of(columns: Columns, rows: Floats) -> list[Record]:
@@ -188,7 +205,8 @@ def records_of(columns: Columns, rows: Floats) -> list[Record]:
     """
     if rows.ndim != 2 or len(rows) != len(columns.kinds):
         raise damaged("the history", rows.shape, "as many numbers as a record has")
-    found = [_column(*column) for column in zip(columns.kinds, columns.words, rows, strict=True)]
+    starts = columns.mixed or (None,) * len(rows)
+    found = [_column(*column) for column in zip(columns.kinds, columns.words, starts, rows, strict=True)]
     n, names = len(PLAIN), columns.details
     return [
         Record._make([*values[:n], dict(zip(names, values[n:], strict=True))]) for values in zip(*found, strict=True)
@@ -226,7 +244,13 @@ def _read_part(value: object, where: str) -> tuple[int, tuple[int, ...]]:
     return whole(d["run"], f"{where}.run"), lengths
 
 
-def _column(kind: str, words: tuple[str, ...], numbers: Floats) -> list[Any]:
+def _read_start(value: object, where: str) -> int | None:
+    return None if value is None else whole(value, where)
+
+
+def _column(kind: str, words: tuple[str, ...], start: int | None, numbers: Floats) -> list[Any]:
+    if start is not None:
+        return [*_column(kind, words, None, numbers[:start]), *mixed.unboxed(numbers[start:], words)]
     if kind == NONE:
         return [None] * len(numbers)
     if kind == NUMBER:
@@ -240,17 +264,55 @@ def _column(kind: str, words: tuple[str, ...], numbers: Floats) -> list[Any]:
 
 
 def _kind(value: Any) -> str:
-    if value is None:
-        return NONE
-    if isinstance(value, bool):
-        return FLAG
-    return WHOLE if isinstance(value, int) else NUMBER if isinstance(value, float) else WORD
+    return next((kind for kind, type_ in TYPES.items() if _fits(kind, type(value))), NUMBER)
+
+
+def _fits(kind: str, type_: type) -> bool:
+    """Return whether values of this type are of that kind; true is no whole number."""
+    return issubclass(type_, TYPES[kind]) and (kind == FLAG or type_ is not bool)
+
+
+def _packed(kind: str, column: Sequence[Any], words: dict[str, int]) -> NDArray[Any] | float | None:
+    """Return values as numbers of a kind, None if one is of another; `struct` is some three times as fast as NumPy."""
+    types = set(map(type, column))
+    if not all(_fits(kind, type_) for type_ in types):
+        return None
+    if kind == NONE:
+        return nan
+    if kind == NUMBER:
+        return np.frombuffer(struct.pack(f"{len(column)}d", *column), np.float64)
+    if kind == WORD:
+        column = column if types == {str} else [str.__str__(word) for word in column]
+        for word in dict.fromkeys(column):
+            mixed.put(words, word)
+        column = [words[word] for word in column]
+    try:
+        found = np.frombuffer(struct.pack(f"{len(column)}q", *column), np.int64)
+    except struct.error:  # more than 64 bits
+        return None
+    return found if ((found >= -EXACT) & (found <= EXACT)).all() else None
 
 
 def _columns(records: Sequence[Record], details: tuple[str, ...]) -> Iterable[Sequence[Any]]:
-    """Return the values of some records by columns: those of all methods, then the method's own."""
+    """Return the values of some records by columns: those of all methods, then the method's own.
+
+    Raises
+    ------
+    SettingError
+        If a record has other details than the first.
+    """
     *columns, told = zip(*records, strict=True)
-    if not details:
-        return columns
-    values: Callable[[Any], Any] = itemgetter(*details)
-    return chain(columns, zip(*map(values, told), strict=True) if len(details) > 1 else [tuple(map(values, told))])
+    try:
+        if set(map(len, told)) != {len(details)}:
+            raise KeyError
+        if not details:
+            return columns
+        values: Callable[[Any], Any] = itemgetter(*details)
+        own = [*map(values, told)]
+    except KeyError:
+        other = next([*one] for one in told if {*one} != {*details})
+        raise SettingError(
+            f"The method told {shown(other)} of itself, and {shown([*details])} in its first step; in a run that is "
+            "kept these are the same in each."
+        ) from None
+    return chain(columns, zip(*own, strict=True) if len(details) > 1 else [own])
