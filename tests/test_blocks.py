@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections import namedtuple
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +15,8 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule import Checkpoint, checkpoint, runfile
-from deltarule.errors import InputError, ModelFileError, TrainingError
+from deltarule import Checkpoint, checkpoint, runfile, tensorfile
+from deltarule.errors import InputError, ModelFileError, SettingError, TrainingError
 from deltarule.methods import LBFGS, BayesianRegularization, ConjugateGradient, GradientDescent, Online
 from deltarule.runfile import BLOCK_FORMAT, Blocks
 from diskfaults import failing
@@ -115,6 +116,29 @@ def test_a_method_of_one_s_own_goes_on_bit_for_bit(tmp_path):
     found = run(Own(), checkpoint=tmp_path / "run", resume=True, kept=EACH)
     assert essence(found) == essence(run(Own())) and blocks(tmp_path / "run")
     assert found.history[1].details == {"ratio": None, "size": 2**50 * 3, "why": "step 1"}
+
+
+def test_more_words_than_a_file_may_hold_cost_no_run(tmp_path, monkeypatch):
+    """The run goes on to its end without the checkpoints that would be too large, and those from before are whole."""
+    run(Own(), 2, tmp_path / "run", kept=EACH)
+    monkeypatch.setattr(tensorfile, "MAX_VALUES", 130)
+    with pytest.warns(RuntimeWarning, match="No checkpoint this time; the run goes on"):
+        found = run(Own(), checkpoint=tmp_path / "run", resume=True, kept=EACH)
+    assert essence(found) == essence(run(Own()))
+    monkeypatch.undo()
+    assert essence(run(Own(), checkpoint=tmp_path / "run", resume=True)) == essence(found)
+
+
+def test_more_details_than_can_be_kept_are_refused_before_any_step(tmp_path):
+    wide = namedtuple("wide", [*Told._fields, *(f"d{i}" for i in range(100))])
+
+    class Wide(Own):
+        def start(self, objective, w):
+            return wide(*super().start(objective, w), *range(100))
+
+    with pytest.raises(SettingError, match="tells 103 details of itself"):
+        run(Wide(), 1, tmp_path / "run")
+    assert not runfile.numbered(tmp_path / "run")
 
 
 # What is damaged

@@ -106,6 +106,23 @@ def test_what_cannot_be_kept_is_refused_before_it_is_written(value, first):
         Ledger().extend(records(2, value=[first, value]), 2)
 
 
+def test_more_numbers_than_can_be_read_are_refused_before_they_are_written():
+    most = {f"d{i}": [i] for i in range(ledger.MOST_NUMBERS - WIDTH)}
+    kept = Ledger()
+    kept.extend(records(2, **most), 2)
+    assert ledger.read_columns(kept.columns.to_json(), "columns") == kept.columns
+    with pytest.raises(SettingError, match=r"tells 92 details of itself; a run that is kept has at most 91\."):
+        Ledger().extend(records(2, **most, more=[1]), 2)
+
+
+def test_words_without_end_are_read_as_they_were_written():
+    history, kept = records(20_000, why=[f"{i}" for i in range(20_000)]), Ledger()
+    kept.extend(history, 20_000)
+    columns = ledger.read_columns(kept.columns.to_json(), "columns")
+    again = ledger.records_of(columns, kept.rows)
+    assert all(one.details["why"] == str(i) for i, one in enumerate(again))
+
+
 @pytest.mark.parametrize("later", [{}, {"other": 1}, {"value": 1, "other": 1}])
 def test_details_that_come_and_go_are_refused(later):
     history = [*records(1, value=[1]), records(2)[1]._replace(details=later)]

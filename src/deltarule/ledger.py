@@ -35,11 +35,9 @@ PLAIN = tuple(name for name in Record._fields if name != "details")
 SECONDS = PLAIN.index("seconds")
 """Kept as they are, so that a part is as long as it says: a file cannot ask for more memory than its own size."""
 MOST_NUMBERS = 100
-"""Numbers of a record at most; methods have a dozen."""
+"""Numbers of a record at most; methods have a dozen. More are refused before anything is written."""
 EXACT = 2**53
 """Whole numbers up to here are exact in float64."""
-MOST_WORDS = 10_000
-"""Different words of one place at most: methods say a handful."""
 AT_ONCE = 512
 """Records that are turned into columns together: few enough to stay in the processor's cache."""
 
@@ -121,6 +119,11 @@ class Ledger:
 
     def _begin(self, first: Record) -> None:
         """Take from the first record what all of them hold."""
+        if len(PLAIN) + len(first.details) > MOST_NUMBERS:
+            raise SettingError(
+                f"The method tells {len(first.details):,} details of itself; a run that is kept has at most "
+                f"{MOST_NUMBERS - len(PLAIN)}. Put numbers of its state into arrays, which are no details."
+            )
         self._details = tuple(first.details)
         self._kinds = [_kind(value) for value in (*first[: len(PLAIN)], *first.details.values())]
         self._words = [{} for _ in self._kinds]
@@ -184,13 +187,7 @@ def read_columns(value: object, where: str) -> Columns:
     words = listed(d["words"], f"{where}.words", lambda some, at: listed(some, at, text))
     starts = listed(d["mixed"], f"{where}.mixed", _read_start) if known else (None,) * len(kinds)
     width = len(PLAIN) + len(details) if kinds else 0  # a run that never began has none
-    if (
-        len(kinds) != width
-        or len(words) != width
-        or len(starts) != width
-        or width > MOST_NUMBERS
-        or max(map(len, words), default=0) > MOST_WORDS
-    ):
+    if len(kinds) != width or len(words) != width or len(starts) != width or width > MOST_NUMBERS:
         raise damaged(where, kinds, "a kind and a list of words for each number of a record")
     return Columns(details, kinds, words, starts)
 
