@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltarule import ledger
-from deltarule.errors import ModelFileError, SettingError
+from deltarule.errors import ModelFileError, SettingError, TrainingError
 from deltarule.ledger import AT_ONCE, PLAIN, SECONDS, Ledger
 from deltarule.record import Record
 
@@ -89,6 +89,18 @@ def test_records_that_are_taken_back_may_come_again_as_others():
     kept.extend(records(6, value=[1, 2, 3, "a", 4.5]), 6)
     again, _ = round_trip(kept.rows, kept.columns)
     assert [record.details["value"] for record in again] == [1, 1, 3, "a", 4.5, 1]
+
+
+def test_records_that_are_kept_elsewhere_cannot_be_taken_back():
+    kept, history = Ledger(), records(6)
+    kept.extend(history, 4)
+    kept.settle()
+    kept.extend(history, 6)
+    with pytest.raises(TrainingError, match=r"has 3 records; 4 of them are written already"):
+        kept.extend(history, 3)
+    assert kept.count == 6
+    kept.extend(history, 4)
+    assert kept.count == 4
 
 
 def test_an_enumeration_s_member_is_kept_as_its_word():
@@ -191,6 +203,14 @@ def lengths(n=4, **changes):
     for i, length in changes.items():
         found[int(i[1:])] = length
     return found
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize("first", [(np.inf, np.inf), (np.inf, -np.inf), (1e308, -1e308), (np.nan, 0.0), (0.0, 1e308)])
+def test_hostile_ramps_are_numbers_without_a_warning(first):
+    numbers = np.concatenate([first, np.zeros(4 * (WIDTH - 1))])
+    ((_, rows),) = ledger.stretched([{"run": 0, "lengths": lengths(i0=2)}], numbers, "parts")
+    assert rows.shape == (WIDTH, 4)
 
 
 HOSTILE = {

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule import mixed
-from deltarule.errors import ModelFileError, SettingError, shown
+from deltarule.errors import ModelFileError, SettingError, TrainingError, shown
 from deltarule.jsonfields import choice, damaged, listed, record, text, whole
 from deltarule.record import Record
 
@@ -97,7 +97,11 @@ class Ledger:
         ------
         SettingError
             If a record holds what cannot be kept.
+        TrainingError
+            If records are to be taken back that are kept elsewhere.
         """
+        if count < self.kept:
+            raise TrainingError(f"The history has {count:,} records; {self.kept:,} of them are written already.")
         if count < self.count:
             self.rows = self.rows[:, : count - self.kept]
         before = self.count
@@ -227,7 +231,8 @@ def _squeezed(row: Floats) -> Floats:
 
 def _ramp(given: Floats, n: int) -> Floats:
     """Return n numbers that grow by equal steps, of which these are the first two."""
-    return np.asarray(given[0] + (given[1] - given[0]) * np.arange(n), np.float64)
+    with np.errstate(all="ignore"):  # a file may say anything
+        return np.asarray(given[0] + (given[1] - given[0]) * np.arange(n), np.float64)
 
 
 def _read_part(value: object, where: str) -> tuple[int, tuple[int, ...]]:
