@@ -1,6 +1,7 @@
 """Histories as numbers: what is squeezed comes back to the bit, and what cannot be is refused."""
 
 import json
+import tracemalloc
 from enum import StrEnum
 
 import numpy as np
@@ -71,11 +72,10 @@ def test_values_of_any_kind_come_back_as_they_are(monkeypatch, name, cuts):
     for count in (*cuts, 9):
         kept.extend(history, count)
         rows.append(kept.rows)
-        kept.settle()
         told = json.loads(json.dumps(kept.columns.to_json()))
         columns = ledger.read_columns(told, "columns")
         assert columns.to_json() == told == kept.columns.to_json()  # so that equal columns are stored once
-        kept = Ledger(columns, kept.kept, kept.rows)  # as another process goes on
+        kept = Ledger(columns, kept.count, kept.rows[:, :0])  # as another process goes on
     again, _ = round_trip(np.concatenate(rows, axis=1), columns)
     plain = [value.item() if isinstance(value, np.generic) else value for value in CHANGING[name]]
     assert list(map(repr, again)) == list(map(repr, records(9, value=plain)))
@@ -92,9 +92,9 @@ def test_records_that_are_taken_back_may_come_again_as_others():
 
 
 def test_records_that_are_kept_elsewhere_cannot_be_taken_back():
-    kept, history = Ledger(), records(6)
-    kept.extend(history, 4)
-    kept.settle()
+    first, history = Ledger(), records(6)
+    first.extend(history, 4)
+    kept = Ledger(first.columns, 4)
     kept.extend(history, 6)
     with pytest.raises(TrainingError, match=r"has 3 records; 4 of them are written already"):
         kept.extend(history, 3)
@@ -243,8 +243,40 @@ def test_parts_that_cannot_be(name):
 
 
 @pytest.mark.promise("P8")
-def test_a_part_asks_for_no_more_memory_than_its_rows():
-    """Each row may be short but that of the seconds: what is stretched has at most 100 times the file's numbers."""
-    told = [{"run": 0, "lengths": [1] * SECONDS + [1000] + [1] * (WIDTH - SECONDS - 1)}]
-    ((_, rows),) = ledger.stretched(told, np.zeros(1000 + WIDTH - 1), "parts")
-    assert rows.shape == (WIDTH, 1000)
+def test_a_part_asks_for_so_many_times_its_rows_as_a_record_has_numbers():
+    """Each row may be short but that of the seconds."""
+    n, width = 20_000, ledger.MOST_NUMBERS
+    told = [{"run": 0, "lengths": [1] * SECONDS + [n] + [1] * (width - SECONDS - 1)}]
+    numbers = np.zeros(n + width - 1)
+    assert (
+        (width - 1) * numbers.nbytes
+        < peak(lambda: ledger.stretched(told, numbers, "parts", {0: width}))
+        < ((width + 2) * numbers.nbytes)
+    )
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize("widths", [{}, {1: WIDTH}, {0: WIDTH}, {0: ledger.MOST_NUMBERS - 1}])
+def test_a_part_that_is_no_run_s_is_refused_before_it_takes_memory(widths):
+    n, width = 20_000, ledger.MOST_NUMBERS
+    told = [
+        {"run": run, "lengths": [1] * SECONDS + [n] + [1] * (its - SECONDS - 1)}
+        for run, its in ((1, WIDTH), (0, width))
+    ]
+    numbers = np.zeros(2 * n + WIDTH + width - 2)
+
+    def refused():
+        with pytest.raises(ModelFileError, match="a run with"):
+            ledger.stretched(told, numbers, "parts", widths)
+
+    assert peak(refused) < numbers.nbytes / 2
+
+
+def peak(call):
+    """Return how many bytes a call has at once at most."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

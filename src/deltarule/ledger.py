@@ -11,7 +11,7 @@ detail that is None at times, the column is mixed from there on: see `deltarule.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from math import nan
 from operator import itemgetter
@@ -33,9 +33,11 @@ NONE, FLAG, WHOLE, NUMBER, WORD = KINDS = ("none", "flag", "whole", "number", "w
 TYPES: dict[str, type] = {NONE: NoneType, FLAG: bool, WHOLE: int, NUMBER: float, WORD: str}
 PLAIN = tuple(name for name in Record._fields if name != "details")
 SECONDS = PLAIN.index("seconds")
-"""Kept as they are, so that a part is as long as it says: a file cannot ask for more memory than its own size."""
+"""Kept as they are, so that a part has as many numbers as records, or more: stretched, it has at most so many times as
+many as a record has."""
 MOST_NUMBERS = 100
-"""Numbers of a record at most; methods have a dozen. More are refused before anything is written."""
+"""Numbers of a record at most; methods have a dozen. More are refused before anything is written, and the matrix of
+a history is at most a hundred times as large as what a file has of it."""
 EXACT = 2**53
 """Whole numbers up to here are exact in float64."""
 AT_ONCE = 512
@@ -128,10 +130,9 @@ class Ledger:
                 f"The method tells {len(first.details):,} details of itself; a run that is kept has at most "
                 f"{MOST_NUMBERS - len(PLAIN)}. Put numbers of its state into arrays, which are no details."
             )
-        self._details = tuple(first.details)
-        self._kinds = [_kind(value) for value in (*first[: len(PLAIN)], *first.details.values())]
-        self._words = [{} for _ in self._kinds]
-        self._mixed = [None] * len(self._kinds)
+        kinds = [_kind(value) for value in (*first[: len(PLAIN)], *first.details.values())]
+        self._details, self._words, self._mixed = tuple(first.details), [{} for _ in kinds], [None] * len(kinds)
+        self._kinds = kinds  # last: an interrupt may come anywhere, and where there are kinds there is the rest
 
     def _numbers(self, i: int, column: Sequence[Any], start: int) -> NDArray[Any] | float:
         """Return values, the first one that of record `start`, as numbers."""
@@ -153,15 +154,31 @@ def squeezed(parts: Iterable[tuple[int, Floats]]) -> tuple[list[dict[str, Any]],
     return told, np.concatenate(numbers) if numbers else np.zeros(0)
 
 
-def stretched(told: object, numbers: Floats, where: str) -> list[tuple[int, Floats]]:
-    """Return the parts that were squeezed.
+def stretched(
+    told: object, numbers: Floats, where: str, widths: Mapping[int, int] | None = None
+) -> list[tuple[int, Floats]]:
+    """Return the parts that were squeezed; nothing is stretched before all of them are checked.
+
+    Parameters
+    ----------
+    told : object
+        The parts as JSON values.
+    numbers : array of shape (n,)
+        All their numbers.
+    where : str
+        What messages call them.
+    widths : mapping of int to int, optional
+        How many numbers a record has, of each run that there is.
 
     Raises
     ------
     ModelFileError
-        If the array is not as long as they say.
+        If the array is not as long as they say, or a part has other numbers than its run.
     """
     parts = listed(told, where, _read_part)
+    for run, lengths in parts:
+        if widths is not None and widths.get(run) != len(lengths):
+            raise damaged(where, run, f"a run with {len(lengths)} numbers in each record")
     needed = sum(sum(lengths) for _, lengths in parts)
     if numbers.dtype != np.float64 or numbers.shape != (needed,):
         raise damaged(where, numbers.shape, f"{needed:,} numbers, as its parts say,")
