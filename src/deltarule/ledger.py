@@ -5,32 +5,27 @@ a list. What is written of it are parts, one for some records of one run, each s
 the same only the first is kept, of one that grows by equal steps, such as the number of the step, the first two.
 
 Each number of a record has a kind, that of its value in the first record. Where a later value is of another kind, as a
-detail that is None at times, the column is mixed from there on: see `deltarule.mixed`.
+detail that is None at times, the column is mixed from there on: see `deltarule.kinds` and `deltarule.mixed`.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from math import nan
 from operator import itemgetter
-from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltarule import mixed
-from deltarule.errors import ModelFileError, SettingError, TrainingError, shown
+from deltarule.errors import SettingError, TrainingError, shown
 from deltarule.jsonfields import choice, damaged, listed, record, text, whole
+from deltarule.kinds import KINDS, kind_of, packed, unpacked
 from deltarule.record import Record
 
 Floats = NDArray[np.float64]
 
-NONE, FLAG, WHOLE, NUMBER, WORD = KINDS = ("none", "flag", "whole", "number", "word")
-"""What one number of the records holds."""
-TYPES: dict[str, type] = {NONE: NoneType, FLAG: bool, WHOLE: int, NUMBER: float, WORD: str}
 PLAIN = tuple(name for name in Record._fields if name != "details")
 SECONDS = PLAIN.index("seconds")
 """Kept as they are, so that a part has as many numbers as records, or more: stretched, it has at most so many times as
@@ -38,8 +33,6 @@ many as a record has."""
 MOST_NUMBERS = 100
 """Numbers of a record at most; methods have a dozen. More are refused before anything is written, and the matrix of
 a history is at most a hundred times as large as what a file has of it."""
-EXACT = 2**53
-"""Whole numbers up to here are exact in float64."""
 AT_ONCE = 512
 """Records that are turned into columns together: few enough to stay in the processor's cache."""
 
@@ -130,14 +123,14 @@ class Ledger:
                 f"The method tells {len(first.details):,} details of itself; a run that is kept has at most "
                 f"{MOST_NUMBERS - len(PLAIN)}. Put numbers of its state into arrays, which are no details."
             )
-        kinds = [_kind(value) for value in (*first[: len(PLAIN)], *first.details.values())]
-        self._details, self._words, self._mixed = tuple(first.details), [{} for _ in kinds], [None] * len(kinds)
-        self._kinds = kinds  # last: an interrupt may come anywhere, and where there are kinds there is the rest
+        found = [kind_of(value) for value in (*first[: len(PLAIN)], *first.details.values())]
+        self._details, self._words, self._mixed = tuple(first.details), [{} for _ in found], [None] * len(found)
+        self._kinds = found  # last: an interrupt may come anywhere, and where there are kinds there is the rest
 
     def _numbers(self, i: int, column: Sequence[Any], start: int) -> NDArray[Any] | float:
         """Return values, the first one that of record `start`, as numbers."""
         if self._mixed[i] is None:
-            found = _packed(self._kinds[i], column, self._words[i])
+            found = packed(self._kinds[i], column, self._words[i])
             if found is not None:
                 return found
             self._mixed[i] = start
@@ -224,7 +217,7 @@ def records_of(columns: Columns, rows: Floats) -> list[Record]:
     if rows.ndim != 2 or len(rows) != len(columns.kinds):
         raise damaged("the history", rows.shape, "as many numbers as a record has")
     starts = columns.mixed or (None,) * len(rows)
-    found = [_column(*column) for column in zip(columns.kinds, columns.words, starts, rows, strict=True)]
+    found = [unpacked(*column) for column in zip(columns.kinds, columns.words, starts, rows, strict=True)]
     n, names = len(PLAIN), columns.details
     return [
         Record._make([*values[:n], dict(zip(names, values[n:], strict=True))]) for values in zip(*found, strict=True)
@@ -265,51 +258,6 @@ def _read_part(value: object, where: str) -> tuple[int, tuple[int, ...]]:
 
 def _read_start(value: object, where: str) -> int | None:
     return None if value is None else whole(value, where)
-
-
-def _column(kind: str, words: tuple[str, ...], start: int | None, numbers: Floats) -> list[Any]:
-    if start is not None:
-        return [*_column(kind, words, None, numbers[:start]), *mixed.unboxed(numbers[start:], words)]
-    if kind == NONE:
-        return [None] * len(numbers)
-    if kind == NUMBER:
-        found: list[Any] = numbers.tolist()
-        return found
-    low, high = {FLAG: (0.0, 1.0), WORD: (0.0, len(words) - 1.0), WHOLE: (-EXACT, EXACT)}[kind]
-    if not ((numbers == np.floor(numbers)) & (numbers >= low) & (numbers <= high)).all():
-        raise ModelFileError(f"The checkpoint is damaged: its history holds a number that is no {kind}.")
-    whole = numbers.astype(np.int64).tolist()
-    return whole if kind == WHOLE else [words[i] if kind == WORD else bool(i) for i in whole]
-
-
-def _kind(value: Any) -> str:
-    return next((kind for kind, type_ in TYPES.items() if _fits(kind, type(value))), NUMBER)
-
-
-def _fits(kind: str, type_: type) -> bool:
-    """Return whether values of this type are of that kind; true is no whole number."""
-    return issubclass(type_, TYPES[kind]) and (kind == FLAG or type_ is not bool)
-
-
-def _packed(kind: str, column: Sequence[Any], words: dict[str, int]) -> NDArray[Any] | float | None:
-    """Return values as numbers of a kind, None if one is of another; `struct` is some three times as fast as NumPy."""
-    types = set(map(type, column))
-    if not all(_fits(kind, type_) for type_ in types):
-        return None
-    if kind == NONE:
-        return nan
-    if kind == NUMBER:
-        return np.frombuffer(struct.pack(f"{len(column)}d", *column), np.float64)
-    if kind == WORD:
-        column = column if types == {str} else [str.__str__(word) for word in column]
-        for word in dict.fromkeys(column):
-            mixed.put(words, word)
-        column = [words[word] for word in column]
-    try:
-        found = np.frombuffer(struct.pack(f"{len(column)}q", *column), np.int64)
-    except struct.error:  # more than 64 bits
-        return None
-    return found if ((found >= -EXACT) & (found <= EXACT)).all() else None
 
 
 def _columns(records: Sequence[Record], details: tuple[str, ...]) -> Iterable[Sequence[Any]]:
