@@ -78,6 +78,7 @@ def test_many_runs_share_blocks(tmp_path):
         model = dr.fit({"x": x, "y": np.sin(2 * x)}, "y", **settings, checkpoint=kept, observe=enough)
     assert model.training == whole.training and model.fingerprint == whole.fingerprint and blocks(tmp_path / "run")
     content = runfile.newest(tmp_path / "run").saved.content
+    assert len({*map(json.dumps, content["columns"])}) == len(content["columns"])  # each once, found or new
     assert len(content["finished"]) == 4 and sum(len(part["lengths"]) > 0 for part in content["parts"]) <= 2
 
 
