@@ -329,6 +329,62 @@ def test_what_a_checkpoint_says_must_fit(tmp_path, name):
         run(ConjugateGradient(), 6, tmp_path / "run", resume=True)
 
 
+def swapped(content, arrays):
+    """Have one run a weight more and another one less: together they are as many."""
+    content["finished"][0]["weights"] += 1
+    content["finished"][1]["weights"] -= 1
+
+
+def with_weights(change):
+    return lambda content, arrays: arrays.update({"finished.w": change(arrays["finished.w"])})
+
+
+LIES_OF_THE_END = {
+    "weights that are whole numbers": with_weights(lambda w: w.astype(np.int64)),
+    "weights of another precision": with_weights(lambda w: w.astype(np.float32)),
+    "a weight that is not a number": with_weights(lambda w: np.append(w[:-1], np.nan)),
+    "an infinite weight": with_weights(lambda w: np.append(np.inf, w[1:])),
+    "a weight too many": with_weights(lambda w: np.append(w, 0.5)),
+    "weights in two dimensions": with_weights(lambda w: w.reshape(2, -1)),
+    "a weight of the other run": swapped,
+    "no weights": lambda content, arrays: arrays.pop("finished.w"),
+}
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize("name", LIES_OF_THE_END)
+def test_what_a_checkpoint_says_of_finished_runs_must_fit(tmp_path, name):
+    settings = {"method": "cg", "l2": 0.0, "max_steps": 2, "restarts": 2}
+    dr.fit(waves(), "y", checkpoint=tmp_path / "run", **settings)
+    for _, path in runfile.numbered(tmp_path / "run")[1:]:
+        path.unlink()
+    rewritten(newest(tmp_path / "run"), LIES_OF_THE_END[name])
+    with pytest.raises(ModelFileError, match="weights"):
+        dr.fit(waves(), "y", checkpoint=Checkpoint(tmp_path / "run", resume=True), **settings)
+
+
+def test_a_run_that_never_began_may_have_weights_that_are_not_finite(tmp_path):
+    """It has no records, and comes to nothing again."""
+    settings = {"method": "cg", "l2": 0.0, "max_steps": 2, "restarts": 2}
+    dr.fit(waves(), "y", checkpoint=tmp_path / "run", **settings)
+
+    def never(content, arrays):
+        of_one = content["finished"][1]["weights"]
+        content["finished"][1].update(records=0, step=0, loss=None, reason="NON_FINITE")
+        lost, kept = [part for part in content["parts"] if part["run"] == 1], 0
+        for part in content["parts"]:
+            kept += 0 if part in lost else sum(part["lengths"])
+        content["parts"] = [part for part in content["parts"] if part not in lost]
+        arrays["numbers"] = arrays["numbers"][:kept]
+        arrays["finished.w"] = np.append(arrays["finished.w"][:-of_one], np.full(of_one, np.nan))
+
+    for _, path in runfile.numbered(tmp_path / "run")[1:]:
+        path.unlink()
+    rewritten(newest(tmp_path / "run"), never)
+    found = dr.fit(waves(), "y", checkpoint=Checkpoint(tmp_path / "run", resume=True), **settings)
+    assert np.isfinite(found.predict(waves())).all()
+
+
 # What fails
 
 

@@ -88,7 +88,7 @@ def runs_of(folder: Path, saved: Saved) -> Runs:
             in_blocks[number] += rows.shape[1]
     for number, rows in _parts(content, saved.arrays, read):
         parts[number].append(rows)
-    weights = _weights(saved.arrays, [told["weights"] for told, _ in finished])
+    weights = _weights(saved.arrays, [told for told, _ in finished])
     found = []
     for number, (told, its) in read.items():
         rows = np.concatenate(parts[number], axis=1) if parts[number] else np.zeros((len(its.kinds), 0))
@@ -108,12 +108,17 @@ def _parts(content: dict[str, Any], arrays: Arrays, read: dict[int, Any]) -> lis
     return parts
 
 
-def _weights(arrays: Arrays, counts: Sequence[int]) -> list[Any]:
-    """Return the weights of the finished runs."""
+def _weights(arrays: Arrays, finished: Sequence[dict[str, Any]]) -> list[Any]:
+    """Return the weights of the finished runs; only a run that never began, and so has no records, has others."""
+    counts = [told["weights"] for told in finished]
     w = arrays.get("finished.w", np.zeros(0))
-    if w.shape != (sum(counts),):
-        raise damaged("finished.w", w.shape, f"{sum(counts):,} weights")
-    return [part.copy() for part in np.split(w, np.cumsum(counts)[:-1])] if counts else []
+    if w.shape != (sum(counts),) or w.dtype not in (np.float64, np.float32):
+        raise damaged("finished.w", f"{w.dtype} of shape {w.shape}", f"{sum(counts):,} weights in float64 or float32")
+    weights = [part.copy() for part in np.split(w, np.cumsum(counts)[:-1])] if counts else []
+    for told, part in zip(finished, weights, strict=True):
+        if told["records"] and not np.isfinite(part).all():
+            raise damaged(f"the weights of run {told['number']}", "not finite", "finite numbers")
+    return weights
 
 
 def _blocks(value: object) -> Blocks:

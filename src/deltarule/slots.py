@@ -84,11 +84,14 @@ class Slot:
         """Whether the checkpoint had a run here that can go on."""
         return self.found is not None and self.finished is None
 
-    def result(self) -> Result | None:
-        """Return how the run ended, if it had ended when it was saved."""
+    def result(self, like: Floats) -> Result | None:
+        """Return how the run ended, if it had ended when it was saved, and its weights are of the type of `like`."""
         if self.finished is None or self.found is None:
             return None
         told, w = self.finished
+        if (w.shape, w.dtype) != (like.shape, like.dtype):
+            given, accepted = (f"{some.dtype} of shape {some.shape}" for some in (w, like))
+            raise damaged(f"the weights of run {self.number}", given, accepted)
         reason = Reason[told["reason"]]
         loss = told["loss"] if told["loss"] is not None else float("nan")
         return Result(w, loss, reason, told["message"], self.found.records, told["step"], Ended(w, loss, ""))
