@@ -1,6 +1,7 @@
 """Runs on disk: gone on with to the same bits, refused where they are others, whole whatever fails."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -262,6 +263,47 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, name):
     with pytest.warns(RuntimeWarning, match=r"checkpoint-\d+.safetensors is .*The checkpoint before it, checkpoint-"):
         found = run(method, checkpoint=tmp_path / "run", resume=True)
     assert essence(found) == essence(run(method))
+
+
+@pytest.mark.promise("P3")
+def test_after_a_damaged_checkpoint_there_are_two_whole_ones_again(tmp_path):
+    """With the very next save: another one may be damaged then, and the run goes on."""
+    method, folder = LevenbergMarquardt(), tmp_path / "run"
+    run(method, 6, folder, kept={"every": 0})
+    (_, bad), (_, good) = runfile.numbered(folder)
+    bad.write_bytes(b"")
+    seen = []
+
+    def killed(record):
+        if not seen:  # one save was made, when the run was taken up again
+            shutil.copytree(folder, tmp_path / "killed")
+        seen.append(record)
+
+    with pytest.warns(RuntimeWarning, match="is used"):
+        run(method, 8, folder, resume=True, kept={"every": 1e9}, observe=killed)
+    folder = tmp_path / "killed"
+    (_, new), *others = runfile.numbered(folder)
+    assert [path.name for _, path in others] == [good.name] and new.name > bad.name
+    new.write_bytes(b"")
+    with pytest.warns(RuntimeWarning, match=f"{good.name}, is used"):
+        found = run(method, checkpoint=folder, resume=True)
+    assert essence(found) == essence(run(method))
+    for _, path in runfile.numbered(folder):
+        runfile._read(path)
+
+
+@pytest.mark.promise("P3")
+def test_a_damaged_checkpoint_that_cannot_be_removed_is_so_next_time(tmp_path):
+    paths = [runfile.write(tmp_path, runfile.Saved({"step": step}, {})) for step in range(2)]
+    with failing() as disk:
+        paths.append(runfile.write(tmp_path, runfile.Saved({"step": 2}, {}), paths[1:]))
+    assert [path for _, path in runfile.numbered(tmp_path)] == [paths[2], paths[0]]
+    paths[1].write_bytes(b"")
+    with failing(1 + max(i for i, name in enumerate(disk.asked) if name == "remove")):
+        paths.append(runfile.write(tmp_path, runfile.Saved({"step": 3}, {}), paths[1:2]))
+    assert [path for _, path in runfile.numbered(tmp_path)] == [paths[3], paths[2], paths[1], paths[0]]
+    paths.append(runfile.write(tmp_path, runfile.Saved({"step": 4}, {}), paths[1:2]))
+    assert [path for _, path in runfile.numbered(tmp_path)] == [paths[4], paths[3]]
 
 
 @pytest.mark.promise("P3")

@@ -10,7 +10,7 @@ begin; that the call is the same is checked by `deltarule.sameness`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
@@ -83,6 +83,7 @@ class Keeper:
         self.saving = Lock()
         self._slots: dict[int, Slot] = {}
         self._blocks = Blocks()
+        self._damaged: Collection[Path] = ()
         read: list[Runs] = []
         found = runfile.newest(self.folder, lambda saved: read.append(runs_of(self.folder, saved)))
         if found is not None:
@@ -131,12 +132,12 @@ class Keeper:
                 slot.ledger.settle()
             grown = []
         parts = [(slot.number, slot.ledger.rows) for slot in grown]
-        runfile.write(self.folder, content_of(self.about, runs, finished, self._blocks, parts, arrays))
+        runfile.write(self.folder, content_of(self.about, runs, finished, self._blocks, parts, arrays), self._damaged)
         self._written = True
 
     def _take(self, found: runfile.Found, runs: Runs, asked: Checkpoint) -> None:
         """Take over the runs of a checkpoint."""
-        for fault in found.damaged:
+        for fault in found.damaged.values():
             message = f"{fault} The checkpoint before it, {found.path.name}, is used."
             warnings.warn(message, RuntimeWarning, stacklevel=5)
         if not asked.resume:
@@ -145,7 +146,7 @@ class Keeper:
                 "Checkpoint(folder, resume=True), or give another folder."
             )
         sameness.check(found.saved.content["about"], self.about, str(self.folder))
-        self._blocks = runs.blocks
+        self._blocks, self._damaged = runs.blocks, found.damaged
         for run, in_blocks in runs.found:
             self.slot(run.told["number"]).take(run, in_blocks)
 
