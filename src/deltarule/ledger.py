@@ -98,9 +98,9 @@ class Ledger:
                 packed[i, start - before : start - before + len(part)] = self._numbers(i, column)
         self.rows = np.concatenate([self.rows, packed], axis=1) if self.rows.size else packed
 
-    def settle(self) -> None:
-        """Take note that all records so far are kept elsewhere now."""
-        self.kept, self.rows = self.count, self.rows[:, :0]
+    def settled(self, kept: int) -> Ledger:
+        """Return this history with its first `kept` records kept elsewhere, no fewer than were; this one stays."""
+        return Ledger(self.columns, kept, self.rows[:, kept - self.kept :])
 
     def _numbers(self, i: int, column: Sequence[Any]) -> NDArray[Any] | float:
         """Return values as numbers; `struct` makes them three to six times as fast as NumPy, and checks whole ones."""
