@@ -260,7 +260,8 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, name):
     data = path.read_bytes()
     path.write_bytes(DAMAGES[name](data))
     assert path.read_bytes() != data
-    with pytest.warns(RuntimeWarning, match=r"checkpoint-\d+.safetensors is .*The checkpoint before it, checkpoint-"):
+    words = rf"checkpoint-\d+.safetensors is (?!.*{runfile.FORMAT.again}).*The checkpoint before it, checkpoint-"
+    with pytest.warns(RuntimeWarning, match=words):
         found = run(method, checkpoint=tmp_path / "run", resume=True)
     assert essence(found) == essence(run(method))
 
@@ -357,7 +358,19 @@ LIES = {
     "a part of another run": lambda content, arrays: content["parts"][0].update(run=1),
     "no parts": lambda content, arrays: content["parts"].clear(),
     "a run twice": lambda content, arrays: content["runs"].append(content["runs"][0]),
+    "no records of a run under way": lambda content, arrays: content["runs"][0].update(records=0),
     "nothing": lambda content, arrays: content.clear(),
+}
+
+
+DAMAGED = (
+    rf"^(The checkpoint|.*checkpoint-\d{{8}}\.safetensors) is damaged: (?!.*model).* belongs; {runfile.FORMAT.again}\.$"
+)
+"""What is said of a checkpoint whose values do not fit: which file it is, and what can be done about it."""
+IN_OTHER_WORDS = {
+    "a word that is none": r"^The checkpoint is damaged: its history holds a number that is no ",
+    "more blocks than there are": r"^There is no history file ",
+    "a digest of no blocks": rf"is not the one that its checkpoint belongs to; {runfile.FORMAT.again}\.$",
 }
 
 
@@ -367,7 +380,7 @@ def test_what_a_checkpoint_says_must_fit(tmp_path, name):
     for _, path in runfile.numbered(tmp_path / "run")[1:]:
         path.unlink()
     rewritten(newest(tmp_path / "run"), LIES[name])
-    with pytest.raises(ModelFileError):
+    with pytest.raises(ModelFileError, match=IN_OTHER_WORDS.get(name, DAMAGED)):
         run(ConjugateGradient(), 6, tmp_path / "run", resume=True)
 
 
@@ -401,8 +414,9 @@ def test_what_a_checkpoint_says_of_finished_runs_must_fit(tmp_path, name):
     for _, path in runfile.numbered(tmp_path / "run")[1:]:
         path.unlink()
     rewritten(newest(tmp_path / "run"), LIES_OF_THE_END[name])
-    with pytest.raises(ModelFileError, match="weights"):
+    with pytest.raises(ModelFileError, match=DAMAGED) as told:
         dr.fit(waves(), "y", checkpoint=Checkpoint(tmp_path / "run", resume=True), **settings)
+    assert "weights" in str(told.value)
 
 
 def test_a_run_that_never_began_may_have_weights_that_are_not_finite(tmp_path):

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deltarule import ledger, runfile
-from deltarule.errors import ModelFileError
 from deltarule.jsonfields import choice, damaged, finite, listed, record, text, whole
 from deltarule.ledger import Columns, Floats
 from deltarule.packing import Arrays
@@ -131,7 +130,7 @@ def _run_under_way(value: object, where: str) -> tuple[dict[str, Any], Columns]:
     for key in ("number", "records", "best_step"):
         whole(d[key], f"{where}.{key}")
     if not d["records"]:
-        raise ModelFileError(f"The checkpoint is damaged: {where} is under way and has no records.")
+        raise damaged(f"{where}.records", 0, "a number of records of a run under way")
     return d, ledger.read_columns(d["columns"], f"{where}.columns")
 
 

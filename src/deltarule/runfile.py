@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from deltarule import disk, files, tensorfile
 from deltarule.errors import InputError, ModelFileError, TrainingError
+from deltarule.jsonfields import of_file
 from deltarule.tensorfile import Format
 
 Arrays = dict[str, NDArray[Any]]
@@ -103,10 +104,12 @@ def newest(folder: Path, accepts: Callable[[Saved], object] = lambda saved: None
     for _, path in numbered(folder):
         try:
             saved, _ = _read(path)
-            accepts(saved)
+            with of_file(str(path), FORMAT.again):
+                accepts(saved)
         except ModelFileError as error:
             damaged[path] = str(error)
             continue
+        damaged = {bad: fault.replace(f"; {FORMAT.again}", "") for bad, fault in damaged.items()}  # it need not
         return Found(saved, path, damaged)
     if damaged:
         raise ModelFileError(next(iter(damaged.values())))
@@ -176,7 +179,7 @@ def read_blocks(folder: Path, blocks: Blocks) -> Iterator[Saved]:
         saved, digest = _read_block(folder, number, digest)
         yield saved
     if digest != blocks.digest:
-        raise ModelFileError(f"The history in {folder} is not the one that its checkpoint belongs to.")
+        raise ModelFileError(f"The history in {folder} is not the one that its checkpoint belongs to; {FORMAT.again}.")
 
 
 @contextmanager
