@@ -8,6 +8,8 @@ import sys
 import time
 import warnings
 from collections import namedtuple
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -219,8 +221,76 @@ def test_what_a_block_says_must_fit(tmp_path, name):
     blocks = runfile.write_block(folder, Blocks(), runfile.Saved(content, arrays))
     path.unlink()
     runfile.write(folder, runfile.Saved({**saved.content, "blocks": blocks._asdict()}, saved.arrays))
-    with pytest.raises(ModelFileError):
+    with pytest.raises(ModelFileError, match=rf"checkpoint-\d+\.safetensors is damaged: .*; {runfile.FORMAT.again}\.$"):
         run(ConjugateGradient(), 6, folder, resume=True)
+
+
+# What is interrupted
+
+
+@contextmanager
+def interrupted_after_a_block(n):
+    """Have KeyboardInterrupt come before the n-th line of the keeper and its ledgers after the first block; see if."""
+    lines, modules = [], ("deltarule.checkpoint", "deltarule.ledger")
+    write_block, write, before = runfile.write_block, runfile.write, sys.gettrace()
+
+    def trace(frame, event, argument):
+        if frame.f_globals.get("__name__") not in modules:
+            return None
+        lines.extend([frame.f_lineno] if event == "line" else [])
+        if len(lines) == n and event == "line":
+            raise KeyboardInterrupt
+        return trace
+
+    def begin(*given):
+        found = write_block(*given)
+        if not lines:
+            sys._getframe(1).f_trace = trace
+            sys.settrace(trace)
+        return found
+
+    def end(*given):
+        sys.settrace(before)
+        return write(*given)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runfile, "write_block", begin)
+        patched.setattr(runfile, "write", end)
+        yield lines
+    sys.settrace(before)
+
+
+@pytest.mark.promise("P14")
+def test_an_interrupt_anywhere_after_a_block_leaves_a_run_that_goes_on(tmp_path):
+    """The last save, while the interrupt passes, writes no record that the block has as well."""
+    method, whole = GradientDescent(0.1), essence(run(GradientDescent(0.1), 6))
+    for n in count(1, 2):  # each other line, to be quick
+        folder = tmp_path / str(n)
+        with interrupted_after_a_block(n) as lines, suppress(KeyboardInterrupt):
+            run(method, 4, folder, kept=EACH)
+        if len(lines) < n:
+            break
+        with warnings.catch_warnings(action="error"):  # nothing is damaged
+            assert essence(run(method, 6, folder, resume=True)) == whole, n
+    assert n > 10
+
+
+@pytest.mark.promise("P14")
+def test_an_interrupt_before_all_of_several_runs_know_of_a_block(tmp_path):
+    x = np.linspace(-2, 2, 60)
+    settings = {"method": "cg", "l2": 0.0, "max_steps": 2, "restarts": 2, "hidden": 2}
+    whole = dr.fit({"x": x, "y": np.sin(2 * x)}, "y", **settings)
+    for n in count(2, 4):
+        folder = tmp_path / str(n)
+        with interrupted_after_a_block(n) as lines, suppress(KeyboardInterrupt):
+            dr.fit({"x": x, "y": np.sin(2 * x)}, "y", **settings, checkpoint=Checkpoint(folder, 0))
+        if len(lines) < n:
+            break
+        with warnings.catch_warnings(action="error"):
+            kept = Checkpoint(folder, resume=True)
+            model = dr.fit({"x": x, "y": np.sin(2 * x)}, "y", **settings, checkpoint=kept)
+        assert model.fingerprint == whole.fingerprint, n
+    assert n > 10
 
 
 # What fails

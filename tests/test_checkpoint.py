@@ -1,6 +1,7 @@
 """Runs on disk: gone on with to the same bits, refused where they are others, whole whatever fails."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -259,9 +260,51 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, name):
     data = path.read_bytes()
     path.write_bytes(DAMAGES[name](data))
     assert path.read_bytes() != data
-    with pytest.warns(RuntimeWarning, match=r"checkpoint-\d+.safetensors is .*The checkpoint before it, checkpoint-"):
+    words = rf"checkpoint-\d+.safetensors is (?!.*{runfile.FORMAT.again}).*The checkpoint before it, checkpoint-"
+    with pytest.warns(RuntimeWarning, match=words):
         found = run(method, checkpoint=tmp_path / "run", resume=True)
     assert essence(found) == essence(run(method))
+
+
+@pytest.mark.promise("P3")
+def test_after_a_damaged_checkpoint_there_are_two_whole_ones_again(tmp_path):
+    """With the very next save: another one may be damaged then, and the run goes on."""
+    method, folder = LevenbergMarquardt(), tmp_path / "run"
+    run(method, 6, folder, kept={"every": 0})
+    (_, bad), (_, good) = runfile.numbered(folder)
+    bad.write_bytes(b"")
+    seen = []
+
+    def killed(record):
+        if not seen:  # one save was made, when the run was taken up again
+            shutil.copytree(folder, tmp_path / "killed")
+        seen.append(record)
+
+    with pytest.warns(RuntimeWarning, match="is used"):
+        run(method, 8, folder, resume=True, kept={"every": 1e9}, observe=killed)
+    folder = tmp_path / "killed"
+    (_, new), *others = runfile.numbered(folder)
+    assert [path.name for _, path in others] == [good.name] and new.name > bad.name
+    new.write_bytes(b"")
+    with pytest.warns(RuntimeWarning, match=f"{good.name}, is used"):
+        found = run(method, checkpoint=folder, resume=True)
+    assert essence(found) == essence(run(method))
+    for _, path in runfile.numbered(folder):
+        runfile._read(path)
+
+
+@pytest.mark.promise("P3")
+def test_a_damaged_checkpoint_that_cannot_be_removed_is_so_next_time(tmp_path):
+    paths = [runfile.write(tmp_path, runfile.Saved({"step": step}, {})) for step in range(2)]
+    with failing() as disk:
+        paths.append(runfile.write(tmp_path, runfile.Saved({"step": 2}, {}), paths[1:]))
+    assert [path for _, path in runfile.numbered(tmp_path)] == [paths[2], paths[0]]
+    paths[1].write_bytes(b"")
+    with failing(1 + max(i for i, name in enumerate(disk.asked) if name == "remove")):
+        paths.append(runfile.write(tmp_path, runfile.Saved({"step": 3}, {}), paths[1:2]))
+    assert [path for _, path in runfile.numbered(tmp_path)] == [paths[3], paths[2], paths[1], paths[0]]
+    paths.append(runfile.write(tmp_path, runfile.Saved({"step": 4}, {}), paths[1:2]))
+    assert [path for _, path in runfile.numbered(tmp_path)] == [paths[4], paths[3]]
 
 
 @pytest.mark.promise("P3")
@@ -315,7 +358,19 @@ LIES = {
     "a part of another run": lambda content, arrays: content["parts"][0].update(run=1),
     "no parts": lambda content, arrays: content["parts"].clear(),
     "a run twice": lambda content, arrays: content["runs"].append(content["runs"][0]),
+    "no records of a run under way": lambda content, arrays: content["runs"][0].update(records=0),
     "nothing": lambda content, arrays: content.clear(),
+}
+
+
+DAMAGED = (
+    rf"^(The checkpoint|.*checkpoint-\d{{8}}\.safetensors) is damaged: (?!.*model).* belongs; {runfile.FORMAT.again}\.$"
+)
+"""What is said of a checkpoint whose values do not fit: which file it is, and what can be done about it."""
+IN_OTHER_WORDS = {
+    "a word that is none": r"^The checkpoint is damaged: its history holds a number that is no ",
+    "more blocks than there are": r"^There is no history file ",
+    "a digest of no blocks": rf"is not the one that its checkpoint belongs to; {runfile.FORMAT.again}\.$",
 }
 
 
@@ -325,8 +380,65 @@ def test_what_a_checkpoint_says_must_fit(tmp_path, name):
     for _, path in runfile.numbered(tmp_path / "run")[1:]:
         path.unlink()
     rewritten(newest(tmp_path / "run"), LIES[name])
-    with pytest.raises(ModelFileError):
+    with pytest.raises(ModelFileError, match=IN_OTHER_WORDS.get(name, DAMAGED)):
         run(ConjugateGradient(), 6, tmp_path / "run", resume=True)
+
+
+def swapped(content, arrays):
+    """Have one run a weight more and another one less: together they are as many."""
+    content["finished"][0]["weights"] += 1
+    content["finished"][1]["weights"] -= 1
+
+
+def with_weights(change):
+    return lambda content, arrays: arrays.update({"finished.w": change(arrays["finished.w"])})
+
+
+LIES_OF_THE_END = {
+    "weights that are whole numbers": with_weights(lambda w: w.astype(np.int64)),
+    "weights of another precision": with_weights(lambda w: w.astype(np.float32)),
+    "a weight that is not a number": with_weights(lambda w: np.append(w[:-1], np.nan)),
+    "an infinite weight": with_weights(lambda w: np.append(np.inf, w[1:])),
+    "a weight too many": with_weights(lambda w: np.append(w, 0.5)),
+    "weights in two dimensions": with_weights(lambda w: w.reshape(2, -1)),
+    "a weight of the other run": swapped,
+    "no weights": lambda content, arrays: arrays.pop("finished.w"),
+}
+
+
+@pytest.mark.promise("P8")
+@pytest.mark.parametrize("name", LIES_OF_THE_END)
+def test_what_a_checkpoint_says_of_finished_runs_must_fit(tmp_path, name):
+    settings = {"method": "cg", "l2": 0.0, "max_steps": 2, "restarts": 2}
+    dr.fit(waves(), "y", checkpoint=tmp_path / "run", **settings)
+    for _, path in runfile.numbered(tmp_path / "run")[1:]:
+        path.unlink()
+    rewritten(newest(tmp_path / "run"), LIES_OF_THE_END[name])
+    with pytest.raises(ModelFileError, match=DAMAGED) as told:
+        dr.fit(waves(), "y", checkpoint=Checkpoint(tmp_path / "run", resume=True), **settings)
+    assert "weights" in str(told.value)
+
+
+def test_a_run_that_never_began_may_have_weights_that_are_not_finite(tmp_path):
+    """It has no records, and comes to nothing again."""
+    settings = {"method": "cg", "l2": 0.0, "max_steps": 2, "restarts": 2}
+    dr.fit(waves(), "y", checkpoint=tmp_path / "run", **settings)
+
+    def never(content, arrays):
+        of_one = content["finished"][1]["weights"]
+        content["finished"][1].update(records=0, step=0, loss=None, reason="NON_FINITE")
+        lost, kept = [part for part in content["parts"] if part["run"] == 1], 0
+        for part in content["parts"]:
+            kept += 0 if part in lost else sum(part["lengths"])
+        content["parts"] = [part for part in content["parts"] if part not in lost]
+        arrays["numbers"] = arrays["numbers"][:kept]
+        arrays["finished.w"] = np.append(arrays["finished.w"][:-of_one], np.full(of_one, np.nan))
+
+    for _, path in runfile.numbered(tmp_path / "run")[1:]:
+        path.unlink()
+    rewritten(newest(tmp_path / "run"), never)
+    found = dr.fit(waves(), "y", checkpoint=Checkpoint(tmp_path / "run", resume=True), **settings)
+    assert np.isfinite(found.predict(waves())).all()
 
 
 # What fails

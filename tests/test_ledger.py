@@ -177,8 +177,14 @@ def test_a_ledger_goes_on_where_another_ended():
     again = Ledger(first.columns, 3, first.rows[:, 3:])
     again.extend(history, 9)
     assert again.columns == whole.columns and again.rows.tobytes() == whole.rows[:, 3:].tobytes()
-    again.settle()
-    assert (again.count, again.rows.shape[1]) == (9, 0)
+    settled = again.settled(8)
+    assert (settled.count, settled.rows.tobytes()) == (
+        9,
+        again.rows[:, 5:].tobytes(),
+    ) and settled.columns == whole.columns
+    assert (again.kept, again.count) == (3, 9)
+    settled.extend(history, 9)
+    assert settled.settled(9).rows.shape[1] == 0 and settled.settled(9).count == 9
 
 
 ROWS = st.one_of(

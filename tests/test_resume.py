@@ -86,7 +86,7 @@ def test_train_leaves_a_model_and_a_checkpoint(folder, number, status):
     said = [line for line in err.splitlines() if line and not line.startswith("training  step ")]
     assert said == ["Interrupted: these are the best weights so far.", "To go on: deltarule resume run"]
     assert dr.load("m.deltarule").training.reason == "The run was interrupted."
-    assert runfile.newest(Path("run")).damaged == ()
+    assert runfile.newest(Path("run")).damaged == {}
 
 
 @pytest.mark.promise("P14")

@@ -10,14 +10,14 @@ begin; that the call is the same is checked by `deltarule.sameness`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from deltarule import runfile, sameness
 from deltarule.errors import InputError, SettingError, TrainingError
@@ -66,6 +66,16 @@ class Checkpoint:
             raise SettingError(f"checkpoint was {self.folder!r}; give the name of a folder, as in 'run/'.")
 
 
+class InBlocks(NamedTuple):
+    """What blocks hold: the blocks, and of each run, by its number, how many records; one value, replaced as a whole.
+
+    So an interrupt comes before a block counts or after it, and no record is in a block and in a checkpoint too.
+    """
+
+    blocks: Blocks
+    records: dict[int, int]
+
+
 class Keeper:
     """Saves the runs of a call to a folder, and finds them there again.
 
@@ -82,7 +92,8 @@ class Keeper:
         self.due, self._written = 0.0, False
         self.saving = Lock()
         self._slots: dict[int, Slot] = {}
-        self._blocks = Blocks()
+        self._in_blocks = InBlocks(Blocks(), {})
+        self._damaged: Collection[Path] = ()
         read: list[Runs] = []
         found = runfile.newest(self.folder, lambda saved: read.append(runs_of(self.folder, saved)))
         if found is not None:
@@ -123,20 +134,30 @@ class Keeper:
         runs = [told for slot in slots if slot.finished is None and (told := slot.packed(arrays)) is not None]
         if not runs and not finished:
             return
+        self._settle(slots)  # an interrupt may have come between a block and this
         grown = [slot for slot in slots if slot.ledger.rows.size]
         if sum(slot.ledger.rows.shape[1] for slot in grown) >= BLOCK:
             block = block_of((slot.number, slot.ledger.rows) for slot in grown)
-            self._blocks = runfile.write_block(self.folder, self._blocks, block)
-            for slot in grown:
-                slot.ledger.settle()
+            counts = {slot.number: slot.ledger.count for slot in grown}
+            blocks = runfile.write_block(self.folder, self._in_blocks.blocks, block)
+            self._in_blocks = InBlocks(blocks, {**self._in_blocks.records, **counts})
+            self._settle(slots)
             grown = []
         parts = [(slot.number, slot.ledger.rows) for slot in grown]
-        runfile.write(self.folder, content_of(self.about, runs, finished, self._blocks, parts, arrays))
+        content = content_of(self.about, runs, finished, self._in_blocks.blocks, parts, arrays)
+        runfile.write(self.folder, content, self._damaged)
         self._written = True
+
+    def _settle(self, slots: Sequence[Slot]) -> None:
+        """Let go of the records that are in blocks; done again, it does nothing."""
+        for slot in slots:
+            kept = self._in_blocks.records.get(slot.number, 0)
+            if kept > slot.ledger.kept:
+                slot.ledger = slot.ledger.settled(kept)
 
     def _take(self, found: runfile.Found, runs: Runs, asked: Checkpoint) -> None:
         """Take over the runs of a checkpoint."""
-        for fault in found.damaged:
+        for fault in found.damaged.values():
             message = f"{fault} The checkpoint before it, {found.path.name}, is used."
             warnings.warn(message, RuntimeWarning, stacklevel=5)
         if not asked.resume:
@@ -145,7 +166,8 @@ class Keeper:
                 "Checkpoint(folder, resume=True), or give another folder."
             )
         sameness.check(found.saved.content["about"], self.about, str(self.folder))
-        self._blocks = runs.blocks
+        self._in_blocks = InBlocks(runs.blocks, {run.told["number"]: in_blocks for run, in_blocks in runs.found})
+        self._damaged = found.damaged
         for run, in_blocks in runs.found:
             self.slot(run.told["number"]).take(run, in_blocks)
 

@@ -1,9 +1,14 @@
-"""Strict reading of what a model file's JSON holds: each value has its type, or the file is refused."""
+"""Strict reading of what the JSON of a file holds: each value has its type, or the file is refused.
+
+The readers know where in the file a value stands, not which file that is: it is a model file, unless whoever reads
+another one says so by `of_file`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from deltarule.errors import ModelFileError
@@ -11,13 +16,42 @@ from deltarule.errors import ModelFileError
 T = TypeVar("T")
 
 
-def damaged(where: str, value: object, accepted: str) -> ModelFileError:
+class MisfitError(ModelFileError):
+    """A value of a file is not what belongs there; `fault` says that without the name of the file."""
+
+    fault: str
+
+
+def damaged(where: str, value: object, accepted: str) -> MisfitError:
     """Return the error for a value that is not what belongs there."""
     given = repr(value)
     given = given if len(given) <= 60 else given[:57] + "..."
-    return ModelFileError(
-        f"The model file is damaged: {where} is {given}, where {accepted} belongs. Save the model again."
-    )
+    fault = f"{where} is {given}, where {accepted} belongs"
+    error = MisfitError(f"The model file is damaged: {fault}. Save the model again.")
+    error.fault = fault
+    return error
+
+
+@contextmanager
+def of_file(name: str, again: str) -> Iterator[None]:
+    """Have the errors for values that do not fit say which file they stand in, and what to do about it.
+
+    Parameters
+    ----------
+    name : str
+        What the file is called, such as "The checkpoint".
+    again : str
+        What to do with a damaged one, as `deltarule.tensorheader.Format` says it.
+
+    Raises
+    ------
+    ModelFileError
+        If a value read inside does not fit.
+    """
+    try:
+        yield
+    except MisfitError as error:
+        raise ModelFileError(f"{name} is damaged: {error.fault}; {again}.") from None
 
 
 def record(value: object, where: str, keys: Collection[str]) -> dict[str, Any]:

@@ -112,9 +112,9 @@ class Ledger:
                 packed[i, start - before : start - before + len(part)] = self._numbers(i, column, start)
         self.rows = np.concatenate([self.rows, packed], axis=1) if self.rows.size else packed
 
-    def settle(self) -> None:
-        """Take note that all records so far are kept elsewhere now."""
-        self.kept, self.rows = self.count, self.rows[:, :0]
+    def settled(self, kept: int) -> Ledger:
+        """Return this history with its first `kept` records kept elsewhere, no fewer than were; this one stays."""
+        return Ledger(self.columns, kept, self.rows[:, kept - self.kept :])
 
     def _begin(self, first: Record) -> None:
         """Take from the first record what all of them hold."""
@@ -130,7 +130,7 @@ class Ledger:
     def _numbers(self, i: int, column: Sequence[Any], start: int) -> NDArray[Any] | float:
         """Return values, the first one that of record `start`, as numbers."""
         if self._mixed[i] is None:
-            found = packed(self._kinds[i], column, self._words[i])
+            found = packed(self._kinds[i], column, self._words[i], i < len(PLAIN))
             if found is not None:
                 return found
             self._mixed[i] = start

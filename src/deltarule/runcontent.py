@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deltarule import ledger, runfile
-from deltarule.errors import ModelFileError
 from deltarule.jsonfields import choice, damaged, finite, listed, record, text, whole
 from deltarule.ledger import Columns, Floats
 from deltarule.packing import Arrays
@@ -88,7 +87,7 @@ def runs_of(folder: Path, saved: Saved) -> Runs:
             in_blocks[number] += rows.shape[1]
     for number, rows in _parts(content, saved.arrays, read):
         parts[number].append(rows)
-    weights = _weights(saved.arrays, [told["weights"] for told, _ in finished])
+    weights = _weights(saved.arrays, [told for told, _ in finished])
     found = []
     for number, (told, its) in read.items():
         rows = np.concatenate(parts[number], axis=1) if parts[number] else np.zeros((len(its.kinds), 0))
@@ -101,19 +100,21 @@ def runs_of(folder: Path, saved: Saved) -> Runs:
 
 def _parts(content: dict[str, Any], arrays: Arrays, read: dict[int, Any]) -> list[tuple[int, Floats]]:
     """Return the parts of histories of a checkpoint or a block, if each belongs to a run and has its numbers."""
-    parts = ledger.stretched(content["parts"], arrays.get("numbers", np.zeros(0)), "the history")
-    for number, rows in parts:
-        if number not in read or len(rows) != len(read[number][1].kinds):
-            raise damaged("the history", number, "a run of the checkpoint, with all numbers of its records,")
-    return parts
+    widths = {number: len(its.kinds) for number, (_, its) in read.items()}
+    return ledger.stretched(content["parts"], arrays.get("numbers", np.zeros(0)), "the history", widths)
 
 
-def _weights(arrays: Arrays, counts: Sequence[int]) -> list[Any]:
-    """Return the weights of the finished runs."""
+def _weights(arrays: Arrays, finished: Sequence[dict[str, Any]]) -> list[Any]:
+    """Return the weights of the finished runs; only a run that never began, and so has no records, has others."""
+    counts = [told["weights"] for told in finished]
     w = arrays.get("finished.w", np.zeros(0))
-    if w.shape != (sum(counts),):
-        raise damaged("finished.w", w.shape, f"{sum(counts):,} weights")
-    return [part.copy() for part in np.split(w, np.cumsum(counts)[:-1])] if counts else []
+    if w.shape != (sum(counts),) or w.dtype not in (np.float64, np.float32):
+        raise damaged("finished.w", f"{w.dtype} of shape {w.shape}", f"{sum(counts):,} weights in float64 or float32")
+    weights = [part.copy() for part in np.split(w, np.cumsum(counts)[:-1])] if counts else []
+    for told, part in zip(finished, weights, strict=True):
+        if told["records"] and not np.isfinite(part).all():
+            raise damaged(f"the weights of run {told['number']}", "not finite", "finite numbers")
+    return weights
 
 
 def _blocks(value: object) -> Blocks:
@@ -126,7 +127,7 @@ def _run_under_way(value: object, where: str) -> tuple[dict[str, Any], Columns]:
     for key in ("number", "records", "best_step"):
         whole(d[key], f"{where}.{key}")
     if not d["records"]:
-        raise ModelFileError(f"The checkpoint is damaged: {where} is under way and has no records.")
+        raise damaged(f"{where}.records", 0, "a number of records of a run under way")
     return d, ledger.read_columns(d["columns"], f"{where}.columns")
 
 

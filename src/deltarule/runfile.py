@@ -1,7 +1,7 @@
 """The files of a run: the last two checkpoints in a folder, each whole and with a digest of all that it holds.
 
     run/checkpoint-00000012.safetensors      the newest
-    run/checkpoint-00000011.safetensors      the one before, in case the newest is damaged
+    run/checkpoint-00000011.safetensors      the one before that could be read, in case the newest is damaged
     run/history/00000001.safetensors         records of a long history that no checkpoint has to repeat: a block,
     run/history-copy/00000001.safetensors    and the same again, in case the first is damaged, since both need it
     run/lock                                 held by the process that trains; the system frees it however that ends
@@ -20,7 +20,7 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from deltarule import disk, files, tensorfile
 from deltarule.errors import InputError, ModelFileError, TrainingError
+from deltarule.jsonfields import of_file
 from deltarule.tensorfile import Format
 
 Arrays = dict[str, NDArray[Any]]
@@ -66,11 +67,11 @@ class Blocks(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The newest checkpoint that can be read, its path, and what was wrong with newer ones."""
+    """The newest checkpoint that can be read, its path, and the newer ones with what was wrong with them."""
 
     saved: Saved
     path: Path
-    damaged: tuple[str, ...]
+    damaged: dict[Path, str]
 
 
 def numbered(folder: Path) -> list[tuple[int, Path]]:
@@ -99,22 +100,33 @@ def newest(folder: Path, accepts: Callable[[Saved], object] = lambda saved: None
     ModelFileError
         If there are checkpoints, and all of them are damaged.
     """
-    damaged: list[str] = []
+    damaged: dict[Path, str] = {}
     for _, path in numbered(folder):
         try:
             saved, _ = _read(path)
-            accepts(saved)
+            with of_file(str(path), FORMAT.again):
+                accepts(saved)
         except ModelFileError as error:
-            damaged.append(str(error))
+            damaged[path] = str(error)
             continue
-        return Found(saved, path, tuple(damaged))
+        damaged = {bad: fault.replace(f"; {FORMAT.again}", "") for bad, fault in damaged.items()}  # it need not
+        return Found(saved, path, damaged)
     if damaged:
-        raise ModelFileError(damaged[0])
+        raise ModelFileError(next(iter(damaged.values())))
     return None
 
 
-def write(folder: Path, saved: Saved) -> Path:
+def write(folder: Path, saved: Saved, damaged: Collection[Path] = ()) -> Path:
     """Write the next checkpoint and return its path; remove all but the last two.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is to be.
+    saved : Saved
+        What it is to hold.
+    damaged : collection of Path
+        Checkpoints that could not be read: they are none of the two, and go first.
 
     Raises
     ------
@@ -124,7 +136,9 @@ def write(folder: Path, saved: Saved) -> Path:
     there = numbered(folder)
     path = folder / f"checkpoint-{(there[0][0] if there else 0) + 1:08d}.safetensors"
     _write([path], FORMAT, saved)
-    for _, old in there[KEPT - 1 :]:
+    bad = [old for _, old in there if old in damaged]
+    good = [old for _, old in there if old not in damaged]
+    for old in (*bad, *good[KEPT - 1 :]):
         try:
             disk.remove(old)
         except OSError:  # it will be removed next time
@@ -165,7 +179,7 @@ def read_blocks(folder: Path, blocks: Blocks) -> Iterator[Saved]:
         saved, digest = _read_block(folder, number, digest)
         yield saved
     if digest != blocks.digest:
-        raise ModelFileError(f"The history in {folder} is not the one that its checkpoint belongs to.")
+        raise ModelFileError(f"The history in {folder} is not the one that its checkpoint belongs to; {FORMAT.again}.")
 
 
 @contextmanager

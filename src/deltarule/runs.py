@@ -122,10 +122,10 @@ class Runs:
         seed = setting.seed if seed is None else seed
         network = setting.network(candidate.hidden)
         slot = None if setting.keeper is None else setting.keeper.slot(number)
-        if slot is not None and (result := slot.result()) is not None:
-            return Run(candidate, network, result, seed, training)
         ranges = np.column_stack([X.min(axis=0), X.max(axis=0)])
         start = network.initial_weights(seed, input_ranges=ranges)
+        if slot is not None and (result := slot.result(start)) is not None:
+            return Run(candidate, network, result, seed, training)
         objective = Objective(network, setting.loss, X, T, l2=candidate.l2)
         held_out = None if validation is None else Objective(network, setting.loss, *validation)
         method = _in_orders_of(setting.plan.method, seed - setting.seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from math import isfinite
 from threading import Lock
 from typing import Any, NamedTuple
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 
 from deltarule import ledger
 from deltarule.history import History, Result, Standing
-from deltarule.jsonfields import damaged
+from deltarule.jsonfields import damaged, of_file
 from deltarule.ledger import Columns, Floats, Ledger
 from deltarule.packing import Arrays, packed, unpacked
 from deltarule.record import Record
+from deltarule.runfile import FORMAT
 from deltarule.special import Array
 from deltarule.stopping import Reason
 
@@ -49,7 +51,8 @@ class Found(NamedTuple):
     @property
     def records(self) -> list[Record]:
         """Its history."""
-        return ledger.records_of(self.columns, self.rows)
+        with _of_checkpoint():
+            return ledger.records_of(self.columns, self.rows)
 
 
 class Slot:
@@ -84,11 +87,15 @@ class Slot:
         """Whether the checkpoint had a run here that can go on."""
         return self.found is not None and self.finished is None
 
-    def result(self) -> Result | None:
-        """Return how the run ended, if it had ended when it was saved."""
+    def result(self, like: Floats) -> Result | None:
+        """Return how the run ended, if it had ended when it was saved, and its weights are of the type of `like`."""
         if self.finished is None or self.found is None:
             return None
         told, w = self.finished
+        if (w.shape, w.dtype) != (like.shape, like.dtype):
+            given, accepted = (f"{some.dtype} of shape {some.shape}" for some in (w, like))
+            with _of_checkpoint():
+                raise damaged(f"the weights of run {self.number}", given, accepted)
         reason = Reason[told["reason"]]
         loss = told["loss"] if told["loss"] is not None else float("nan")
         return Result(w, loss, reason, told["message"], self.found.records, told["step"], Ended(w, loss, ""))
@@ -97,7 +104,11 @@ class Slot:
         """Return where the run stood when it was saved, its state of the types of `like`, if it was under way."""
         if self.found is None or self.finished is not None:
             return None
-        told, arrays, records = self.found.told, self.found.arrays, self.found.records
+        with _of_checkpoint():
+            return self._restored(self.found, like)
+
+    def _restored(self, found: Found, like: Any) -> tuple[Standing, list[Record]]:
+        told, arrays, records = found.told, found.arrays, found.records
         where = f"runs.{self.number}"
         state = unpacked(told["state"], like, f"{where}.state", arrays)
         best_w = unpacked(told["best_w"], like.w, f"{where}.best_w", arrays)
@@ -151,6 +162,11 @@ class Slot:
             return None
         arrays |= self.found.arrays
         return self.found.told
+
+
+def _of_checkpoint() -> AbstractContextManager[None]:
+    """Have errors for values that do not fit say that the checkpoint is damaged."""
+    return of_file("The checkpoint", FORMAT.again)
 
 
 def arrays_of(number: int, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
