@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -245,6 +246,7 @@ class Interrupting:
         if progress.run == self.run and progress.record.step == 20 and not self.sent:
             self.sent = True
             ctrl_c()
+            time.sleep(0.05)  # an interrupt that is answered while the observer is still at work is not forgotten
 
 
 def hasten(monkeypatch, n):

@@ -187,7 +187,8 @@ class Runs:
         if self.setting.observe is not None and not self.ended:
             with self._telling:
                 progress = Progress(record, number, self.count, self.setting.plan.max_steps)
-                self.ended = self.ended or self.setting.observe(progress) is True
+                if not self.ended and self.setting.observe(progress) is True:
+                    self.ended = True  # never False: an interrupt may have come while the observer was at work
         return self.ended
 
 
