@@ -35,7 +35,8 @@ def test_success_is_never_claimed_for_a_rise(method_name):
     for seed in range(PROBLEMS):
         objective, w = problem(seed)
         result = train(objective, w, method_name, STOP)
-        start, end = objective.value(w), objective.value(result.w)
+        with np.errstate(over="ignore"):  # online steps may end far out
+            start, end = objective.value(w), objective.value(result.w)
         highest = start * (1 + 1e-9)
         successes += result.converged
         assert np.all(np.isfinite(result.w)), seed
