@@ -83,7 +83,7 @@ def test_any_method_can_walk(name, bent):
 
 def test_samples_of_a_line_search_lie_on_its_line(bent):
     objective, _, w = bent
-    one = explain.walk(objective, w, "cg", 8)
+    one = explain.walk(objective, w, steps=8)
     for samples, leaving, arriving in zip(one.samples, one.leaving, one.arriving, strict=True):
         assert max(sample.aside for sample in samples) < 1e-12
         last = samples[-1]
@@ -93,7 +93,7 @@ def test_samples_of_a_line_search_lie_on_its_line(bent):
 
 def test_planes_hold_what_they_were_made_of(bent):
     objective, validation, w = bent
-    one = explain.walk(objective, w, "cg", 12, validation=validation)
+    one = explain.walk(objective, w, steps=12, validation=validation)
     other = explain.walk(objective, w, "rprop", 12)
     for plane, inside in (
         (planes.of_ends([one]), one.w[[0, -1, one.best]]),

@@ -180,6 +180,13 @@ def test_what_is_not_linear_least_squares_is_left_alone(sizes, activations, loss
     assert projection.of("anything") == "anything"
 
 
+def test_outputs_that_would_fit_any_targets_are_left_to_be_trained():
+    rows = made(ArrayEngine)[0].rows
+    for n, l2, projects in ((5, 0.0, False), (6, 0.0, True), (5, 1e-3, True)):
+        few = Objective(Network((2, 4, 3)), "squared_error", rows.X[:n], rows.T[:n], l2=l2)
+        assert (projection.of(few) is not few) == projects
+
+
 def test_a_projection_is_not_projected_again():
     projected = projection.of(made(ArrayEngine)[0])
     assert projection.of(projected) is projected

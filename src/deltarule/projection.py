@@ -16,7 +16,7 @@ by one step of iterative refinement, whose residual is computed from the rows.
 Everything works on the whole w, so that the states of methods look the same with and without projection.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import is_dataclass, replace
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from array_api_compat import array_namespace
 
 from deltarule import cholesky
 from deltarule.activations import ACTIVATIONS
-from deltarule.engines import Engine, Rows, choose
+from deltarule.engines import Engine, choose
 from deltarule.losses import LOSSES
 from deltarule.network import Network
 from deltarule.special import Array
@@ -37,12 +37,18 @@ BLOCK_NUMBERS = 2**22
 
 
 def of(objective: Any) -> Any:
-    """Return the objective with its outputs' weights projected out where that is possible, or the objective itself."""
+    """Return the objective with its outputs' weights projected out where that is possible, or the objective itself.
+
+    It is not where a penalty is lacking and rows do not outnumber the weights of an output: these would fit any targets
+    by themselves, and the hidden weights stay where they began.
+    """
     network, loss = getattr(objective, "network", None), getattr(objective, "loss", None)
     if network is None or loss is None or callable(getattr(objective, "settled", None)):
         return objective
     linear = network.activations[-1] is ACTIVATIONS["identity"] and loss == LOSSES["squared_error"]
-    return Projected(objective) if linear and network.depth > 1 else objective
+    if not linear or network.depth < 2:
+        return objective
+    return Projected(objective) if objective.l2 or objective.n_rows > network.sizes[-2] + 1 else objective
 
 
 class Settled(NamedTuple):
@@ -74,15 +80,12 @@ class Projected:
         network, engine, rows = objective.network, objective.engine, objective.rows
         *_, width, n_out = network.sizes
         self._xp = array_namespace(rows.X)
-        self._first, self._width = network.spans[-1][0], width
-        self._n_out = n_out
+        self._first, self._width, self._n_out = network.spans[-1][0], width, n_out
         zero = 0 * rows.X[0, 0]
-        self._nothing = self._xp.stack([zero] * (width + 1) * n_out)
         self._penalty = self._xp.stack([zero + objective.l2] * width + [zero])
         self._hidden = _like(engine, Network(network.sizes[:-1], network.activations[:-1]), rows.X)
-        self._outputs = _like(engine, Network((width, n_out), "identity"), rows.X)
-        self._output = _like(engine, Network((width, 1), "identity"), rows.X)
         self._size = max(1, BLOCK_NUMBERS // width)
+        self._only_block = self._room(0) if objective.n_rows <= self._size else None
         self._recent: tuple[Settled, ...] = ()
         self.solving_passes = 0.0
 
@@ -131,51 +134,38 @@ class Projected:
         return made
 
     def _solved(self, given: Array) -> Settled:
-        """Solve the normal equations from b = 0, then once more for the gradient that is left.
+        """Solve the normal equations, then once more for the residual that is left.
 
         Counted as a pass: the rows go through the hidden layers once.
         """
         self.solving_passes += 1.0
-        w = self._xp.asarray(given, dtype=self.objective.rows.X.dtype, copy=True)
-        a, b = w[: self._first], w[self._first :]
-        b[:] = 0
-        kept = list(self._blocks(a)) if self.objective.n_rows <= self._size else None
-        M, grad = self._normal_equations(kept or self._blocks(a))
-        L = cholesky.raised_factor(M, self._penalty)
-        b -= self._solution(L, grad)
-        b -= self._solution(L, self._gradient(kept or self._blocks(a), b))
+        w, n, k = self._xp.asarray(given, dtype=self._penalty.dtype, copy=True), self.objective.n_rows, self._width + 1
+        a = w[: self._first]
+        kept = None if self._only_block is None else list(self._blocks(a))
+        sums = sum(block[:, :k].T @ block for block in kept or self._blocks(a)) / n
+        L = cholesky.raised_factor(sums[:, :k], self._penalty)
+        B = cholesky.solve(L, sums[:, k:])
+        left = sum(block[:, :k].T @ (block[:, k:] - block[:, :k] @ B) for block in kept or self._blocks(a)) / n
+        B = B + cholesky.solve(L, left - self._penalty[:, None] * B)
+        w[self._first :] = self._xp.concat([self._xp.reshape(B[:-1, :].T, (-1,)), B[-1, :]])
         return Settled(given, w, L)
 
-    def _blocks(self, a: Array) -> Iterator[Rows]:
-        """Yield the rows as the last layer sees them, in blocks with borders that depend on the network alone."""
+    def _blocks(self, a: Array) -> Iterator[Array]:
+        """Yield Y and T side by side, times √s, in blocks of rows with borders that depend on the network alone."""
+        X, _, s = self.objective.rows
         for start in range(0, self.objective.n_rows, self._size):
-            X, T, s = (None if A is None else A[start : start + self._size, ...] for A in self.objective.rows)
-            yield Rows(self._hidden.predict(a, X), T, s)
+            part = slice(start, start + self._size)
+            block = self._room(start) if self._only_block is None else self._only_block
+            Y = self._hidden.predict(a, X[part, :])
+            block[:, : self._width] = Y if s is None else Y * self._xp.sqrt(s[part])[:, None]
+            yield block
 
-    def _normal_equations(self, blocks: Iterable[Rows]) -> tuple[Array, Array]:
-        """Return M, which all outputs share, without its penalty, and the gradient at b = 0."""
-        M, grad = 0.0, 0.0
-        for block in blocks:
-            first = block if self._n_out == 1 else block._replace(T=block.T[:, :1])
-            _, one, H = self._output.gauss_newton(self._nothing[: self._width + 1], first)
-            M = M + H
-            grad = grad + (one if self._n_out == 1 else self._outputs.value_grad(self._nothing, block)[1])
-        return M / self.objective.n_rows, grad / self.objective.n_rows
-
-    def _gradient(self, blocks: Iterable[Rows], b: Array) -> Array:
-        """Return the objective's gradient in b."""
-        grad = sum(self._outputs.value_grad(b, block)[1] for block in blocks) / self.objective.n_rows
-        if self.objective.l2:
-            n_slopes = self._width * self._n_out
-            grad[:n_slopes] += self.objective.l2 * b[:n_slopes]
-        return grad
-
-    def _solution(self, L: Array, grad: Array) -> Array:
-        """Return M⁻¹ grad, output by output, in the order of b."""
-        X = cholesky.solve(L, self._columns(grad[:, None]))
-        if self._n_out == 1:
-            return X[:, 0]
-        return self._xp.concat([self._xp.reshape(X[:-1, :].T, (-1,)), X[-1, :]])
+    def _room(self, start: int) -> Array:
+        """Return a block from this row on, without the hidden outputs yet."""
+        xp, (_, T, s), part = self._xp, self.objective.rows, slice(start, start + self._size)
+        one = xp.ones_like(T[part, :1])
+        room = xp.concat([one] * (self._width + 1) + [T[part, :]], axis=1)
+        return room if s is None else room * xp.sqrt(s[part])[:, None]
 
     def _columns(self, B: Array) -> Array:
         """Return B (len(b), m) as (width + 1, n_out · m): each output's weights and below them its bias."""

@@ -7,8 +7,7 @@ from typing import Any
 from deltarule import methods
 from deltarule.errors import SettingError
 from deltarule.estimators import parameters
-from deltarule.methods import Method, Online
-from deltarule.methods.lbfgs import LBFGS
+from deltarule.methods import LBFGS, ConjugateGradient, Method, Online, ScaledConjugateGradient
 from deltarule.methods.rules import Adam, Momentum, Nesterov, Plain
 from deltarule.methods.schedules import Constant, Schedule
 
@@ -82,6 +81,12 @@ def method(owner: Any, n_rows: int, seen: int, epochs: int, seed: int) -> Method
     seed : int
         The seed of a method given by name that wants one.
 
+    Returns
+    -------
+    Method
+        One given by name steps in all weights: solving for the last layer magnifies rounding, and rows that weigh 2
+        would not give quite what rows given twice do. A method given as an object stays as it is.
+
     Raises
     ------
     InvalidParameterError
@@ -95,12 +100,14 @@ def method(owner: Any, n_rows: int, seen: int, epochs: int, seed: int) -> Method
             schedule = RowsSeen(rate, float(owner.power_t), n_rows, seen, epochs)
         return Online(schedule, batch_rows(owner, n_rows), rule, owner.shuffle)
     if isinstance(solver, str) and solver == "lbfgs":
-        return LBFGS(memory=PAIRS, reach=REACH)
+        return LBFGS(memory=PAIRS, projection=False, reach=REACH)
     try:
         found = methods.get(solver)
     except SettingError as error:
         known = [*dict.fromkeys(["adam", "sgd", "lbfgs", *methods.METHODS])]
         raise parameters.refused(owner, "solver", f"one of {known}, another name of theirs, or a method") from error
+    if isinstance(solver, str) and isinstance(found, ConjugateGradient | LBFGS | ScaledConjugateGradient):
+        found = replace(found, projection=False)
     if isinstance(solver, str) and "seed" in getattr(found, "__dataclass_fields__", ()):
         found = replace(found, seed=seed)  # type: ignore[type-var]
     return found

@@ -22,6 +22,9 @@ an error of 0.054 so, and of 0.086 the usual way. A long γ also makes the step 
 A pair along which the slope hardly rises is left out, for H would not stay positive definite. Where a search finds
 nothing, the pairs are forgotten and the next one goes along −g. With memory 1 it is the one-step secant method (Battiti
 1992), MATLAB's ``trainoss``; ``trainbfg`` keeps so many that nothing of note is forgotten.
+
+With squared error and identity outputs the last layer's weights are solved for and only the hidden ones are stepped in
+(`deltarule.projection`), unless ``projection=False``, as in MATLAB's functions.
 """
 
 from dataclasses import dataclass, field
@@ -103,7 +106,7 @@ class LBFGS:
 
     memory: int = 50
     search: StrongWolfe = field(default=StrongWolfe(c2=0.9))
-    projection: bool = False
+    projection: bool = True
     reach: float = 0.5
 
     name = "lbfgs"

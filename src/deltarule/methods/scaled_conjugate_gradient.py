@@ -20,6 +20,9 @@ Where the descent foretold is less than a millionth of E, so that
 rounding may hide it, Δ is taken from the slopes at both ends, 1 − p·∇E(w + a p) / p·∇E(w), the same on a parabola.
 A step goes on until it is taken, so that each record is of a new point: two passes, one more for each refusal.
 MATLAB's ``trainscg``.
+
+With squared error and identity outputs the last layer's weights are solved for and only the hidden ones are stepped in
+(`deltarule.projection`), unless ``projection=False``, as in MATLAB's functions.
 """
 
 from dataclasses import dataclass
@@ -95,7 +98,7 @@ class ScaledConjugateGradient:
     sigma: float = 5e-5
     damping: float = 5e-7
     restart_every: int | None = None
-    projection: bool = False
+    projection: bool = True
 
     name = "scaled_conjugate_gradient"
     version = 1

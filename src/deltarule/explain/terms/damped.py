@@ -20,21 +20,15 @@ with room for LAPACK's order of sums)."""
 
 
 def levenberg_marquardt(taken: Taken) -> Account:
-    """Return the terms of (H + μ D) d = −g, and for a projected last layer the solution that takes its place."""
+    """Return the terms of (H + μ D) d = −g."""
     before, after = taken.before, taken.after
     if not taken.moved:
         return unmoved(taken, "no damping led to a lower point")
     mu = _damping(taken.method, before.mu, after.trials)
     D = taken.method._scale(before.H)
-    step = after.w - before.w
-    solved = np.zeros_like(step)
-    if callable(getattr(taken.objective, "settled", None)):
-        first = taken.objective.network.spans[-1][0]
-        solved[first:], step[first:] = step[first:], 0.0
-    found = _solve(before.H, mu * D, step, taken.down, taken.pull, before.w, after.w)
-    terms = [*found.terms, Term("solved for", "the last layer's best weights for the new hidden ones", solved)]
+    found = _solve(before.H, mu * D, after.w - before.w, taken.down, taken.pull, before.w, after.w)
     settings: dict[str, float | int | str] = {"damping μ": mu, "gain ratio": after.gain, "trials": after.trials}
-    return found._replace(terms=summed(terms), settings=settings)
+    return found._replace(settings=settings)
 
 
 def bayesian_regularization(taken: Taken) -> Account:
