@@ -96,6 +96,15 @@ class BoundRows {
         at(w).gauss_newton_product(n_threads, v.data(), out.data());
     }
 
+    void residuals(Read<T> w, Write<T> r, Write<T> J, int n_threads) const {
+        nb::gil_scoped_release release;
+        const std::int64_t m = rows_.n * sizes_.back();
+        require(network_.loss == 0, "residuals are those of squared error");
+        require_shape(r, {m}, "r has the wrong shape");
+        require_shape(J, {m, p_}, "J has the wrong shape");
+        at(w).residuals(n_threads, r.data(), J.data());
+    }
+
   private:
     BatchCall<T> at(const Read<T>& w) const {
         require_shape(w, {p_}, "w has the wrong shape");
@@ -136,7 +145,9 @@ void bind_type(nb::module_& m, const char* name) {
              "n_threads"_a = 1,
              "Return the sum of s * loss; write its gradient to grad and the sum of s * J' C J to H.")
         .def("gauss_newton_product", &BoundRows<T>::gauss_newton_product, "w"_a.noconvert(), "v"_a.noconvert(),
-             "out"_a.noconvert(), "n_threads"_a = 1, "Write the sum of s * J' C J v to out.");
+             "out"_a.noconvert(), "n_threads"_a = 1, "Write the sum of s * J' C J v to out.")
+        .def("residuals", &BoundRows<T>::residuals, "w"_a.noconvert(), "r"_a.noconvert(), "J"_a.noconvert(),
+             "n_threads"_a = 1, "Write sqrt(s) * (y - T), output by output, to r and its derivatives to J.");
     m.def(
         "bind",
         [](Sizes sizes, Codes activations, int loss, double parameter, bool fused, Read<T> X, Read<T> targets,

@@ -87,6 +87,19 @@ class BatchCall {
                });
     }
 
+    void residuals(int n_threads, T* r, T* J) {
+        const Groups groups = cut(most_groups);
+        const std::ptrdiff_t size = table_.residuals_workspace(plan_);
+        const double n_out = double(plan_.layers[plan_.network.depth - 1].n_out);
+        const int threads = sensible_threads(n_threads, groups.count, operations(2 + 4 * n_out));
+        T* const workspaces = begin(threads * size);
+        share(groups.count, threads, [&](std::int64_t g, int thread) {
+            const std::int64_t first = groups.start(g);
+            table_.residuals(plan_, weights_, part(groups, g), workspaces + thread * size, rows_.n, r + first,
+                             J + first * plan_.n_weights);
+        });
+    }
+
     void predict(int n_threads, T* out) {
         const Groups groups = cut(most_groups);
         const int threads = sensible_threads(n_threads, groups.count, operations(2));

@@ -3,6 +3,7 @@
 #include "gauss_newton_product.hpp"
 #include "predict.hpp"
 #include "predict_few.hpp"
+#include "residuals.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
@@ -19,6 +20,8 @@ static BatchTable<T> batch_table() {
         .spread = spread_gauss_newton<T>,
         .product = batch_gauss_newton_product<T>,
         .product_workspace = product_workspace<T>,
+        .residuals = batch_residuals<T>,
+        .residuals_workspace = residuals_workspace<T>,
         .pack_to_predict = pack_to_predict<T>,
         .predict = batch_predict<T>,
         .predict_few = predict_few<T>,

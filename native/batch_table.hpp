@@ -59,6 +59,9 @@ struct BatchTable {
     // adds to out; `along` is v, packed as the weights are
     void (*product)(const BatchPlan&, BatchWeights<T>, BatchWeights<T> along, BatchRows<T>, T* workspace, T* out);
     std::ptrdiff_t (*product_workspace)(const BatchPlan&);
+    // writes r and the derivatives of squared error; from one output to the next are `stride` rows
+    void (*residuals)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace, std::int64_t stride, T* r, T* J);
+    std::ptrdiff_t (*residuals_workspace)(const BatchPlan&);
     void (*pack_to_predict)(const BatchPlan&, const T* w, T* packed);
     void (*predict)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace, T* out);
     // for so few rows that packing the weights would cost more; the workspace holds 2 (widest layer + few_extra)

@@ -171,7 +171,7 @@ def gauss_newton_bound(case):
 
 
 def check_gauss_newton(engine, case):
-    """Hold matrix and product against the explicit Jacobian, loss and gradient against value_grad."""
+    """Hold matrix, product and residuals against the explicit Jacobian, loss and gradient against value_grad."""
     value, grad, H = engine.gauss_newton(case.w, case.rows)
     bound = gauss_newton_bound(case)
     v = np.random.default_rng(1).normal(size=len(case.w)).astype(case.w.dtype)
@@ -182,6 +182,11 @@ def check_gauss_newton(engine, case):
     assert_within(value, engine.value(case.w, case.rows), 2 * value_bound(case), "loss beside the matrix")
     same = engine.value_grad(case.w, case.rows)[1]
     assert_within(grad, same, 2 * gradient_bound(case), "gradient beside the matrix")
+    if case.loss.name == "squared_error":
+        r, J = (A.astype(float) for A in engine.residuals(case.w, case.rows))
+        assert_within(J.T @ J, reference_gauss_newton(case), 2 * bound, "matrix of the residuals' derivatives")
+        assert_within(0.5 * r @ r, value, 2 * value_bound(case), "loss of the residuals")
+        assert_within(J.T @ r, same, 2 * gradient_bound(case), "gradient of the residuals")
 
 
 def check_epoch(engine, case, rule="plain", batch_size=1, rate=0.05, l2=0.0):

@@ -141,6 +141,16 @@ def test_the_terms_add_up_to_the_step(method, l2):
         check_run(objective, method, network.initial_weights(1))
 
 
+@pytest.mark.promise("P2")
+@pytest.mark.parametrize("l2", [0.0, 0.01])
+def test_the_terms_add_up_where_rows_are_few(l2):
+    """Levenberg-Marquardt then solves by the rows."""
+    network = dr.Network((3, 6, 1), ("tanh", "tanh"))
+    rng = np.random.default_rng(4)
+    objective = dr.Objective(network, "squared_error", rng.normal(size=(5, 3)), rng.uniform(-0.5, 0.5, 5), l2=l2)
+    check_run(objective, MADE["levenberg_marquardt"](), network.initial_weights(1))
+
+
 def check_run(objective, method, w):
     """Hold the terms of each step of a run against the step, and the bound against the size of the terms."""
     prepared = projection.of(objective) if getattr(method, "projection", False) else objective

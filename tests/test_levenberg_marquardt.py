@@ -1,5 +1,6 @@
 """Levenberg-Marquardt: damping, refused steps, singular matrices, memory, and every loss that has a curvature."""
 
+import pickle
 from itertools import islice, pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ from deltarule import Network, Objective, memory, steps, train
 from deltarule.errors import SettingError
 from deltarule.losses import LOSSES
 from deltarule.methods import LevenbergMarquardt, levenberg_marquardt
+from deltarule.methods.damped import ByMatrix, ByRows
 from deltarule.stopping import Goal, MaxSteps, Reason
 from problems import LINE, SINE, SURFACES, least_squares
 
@@ -52,6 +54,69 @@ def test_every_step_descends_and_follows_its_formula(surface):
         assert np.allclose(after.w, s.w + d, rtol=1e-9, atol=1e-12)
         gain = (s.loss - after.loss) / -(s.grad @ d + 0.5 * d @ s.H @ d)
         assert after.gain == pytest.approx(gain, rel=1e-4)
+
+
+WIDE = {"rows that weigh 1": {}, "a penalty": {"l2": 0.01}, "sample weights": {"sample_weight": [0.5, 2, 1, 1, 3, 0]}}
+
+
+def wide(engine=None, dtype=float, **settings):
+    """Return an objective of six rows and 51 weights, with a bent output layer."""
+    rng = np.random.default_rng(5)
+    network = Network((2, 8, 3), ("tanh", "tanh"))
+    X, T = rng.uniform(-1, 1, (6, 2)).astype(dtype), rng.uniform(-0.9, 0.9, (6, 3)).astype(dtype)
+    if engine is not None:
+        settings["engine"] = engine(network, LOSSES["squared_error"])
+    return Objective(network, "squared_error", X, T, **settings), network.initial_weights(1).astype(dtype)
+
+
+@pytest.mark.parametrize("settings", WIDE.values(), ids=WIDE)
+@pytest.mark.parametrize("scaling", levenberg_marquardt.SCALINGS)
+def test_few_rows_are_solved_by_the_rows_to_the_same_steps(engine, settings, scaling, monkeypatch):
+    objective, w = wide(engine, **settings)
+    method = LevenbergMarquardt(scaling=scaling)
+    by_rows = list(islice(steps(objective, w, method), 5))
+    monkeypatch.setattr(levenberg_marquardt, "FEWER", np.inf)
+    by_matrix = list(islice(steps(objective, w, method), 5))
+    assert by_rows[0].H.shape == (18, 51) and by_matrix[0].H.shape == (51, 51)
+    for one, other in zip(by_rows, by_matrix, strict=True):
+        assert one.trials == other.trials and one.loss == pytest.approx(other.loss, rel=1e-9)
+        assert np.allclose(one.w, other.w, rtol=0, atol=1e-9)
+        assert np.allclose(one.grad, other.grad, rtol=0, atol=1e-9)
+
+
+def test_by_the_rows_no_damping_is_too_small():
+    """The limit μ → 0 is the shortest of the steps that meet all targets, D weighing it; by the matrix it is lost."""
+    objective, w = wide()
+    _, grad, r, J = objective.residuals(w)
+    D = 1 + np.arange(len(w)) % 3
+    d = ByRows(J, r, w, None).solve(1e-200, D)
+    assert np.allclose(J @ d, -r, rtol=0, atol=1e-12)
+    root = np.sqrt(D)
+    assert np.allclose(root * d, -np.linalg.pinv(J / root) @ r, rtol=0, atol=1e-12)
+    assert ByMatrix(J.T @ J, grad).solve(1e-200, D) is None or not np.allclose(
+        J @ ByMatrix(J.T @ J, grad).solve(1e-200, D), -r, rtol=0, atol=1e-3
+    )
+
+
+def test_few_rows_go_on_from_a_state_to_the_same_bits(engine):
+    objective, w = wide(engine, l2=1e-3)
+    whole = list(islice(steps(objective, w, "lm"), 9))
+    rest = list(islice(steps(wide(engine, l2=1e-3)[0], None, "lm", pickle.loads(pickle.dumps(whole[4]))), 5))
+    assert [s.w.tobytes() for s in rest] == [s.w.tobytes() for s in whole[4:]]
+
+
+def test_few_rows_in_float32(engine):
+    objective, w = wide(engine, np.float32)
+    result = train(objective, w, "lm", [Goal(1e-7), MaxSteps(50)])
+    assert result.reason is Reason.GOAL and result.w.dtype == np.float32
+
+
+def test_few_rows_need_less_memory():
+    network = Network((2, 3000, 1), ("tanh", "tanh"))
+    objective = Objective(network, "squared_error", np.ones((4, 2)), np.zeros(4))
+    next(steps(objective, network.initial_weights(0), LevenbergMarquardt(memory=2e6)))
+    with pytest.raises(SettingError, match=r"stores a 4 × 12,001 matrix \(384.0 kB\), at times 4 of them"):
+        next(steps(objective, network.initial_weights(0), LevenbergMarquardt(memory=1e6)))
 
 
 def test_matlabs_factors():

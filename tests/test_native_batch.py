@@ -172,6 +172,29 @@ def test_gauss_newton_shapes(sizes, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [s for s in SHAPES if max(s) < 600], ids=str)
+def test_residuals(sizes, dtype, isa):
+    for n, output in ((1, "identity"), (30, "logistic"), (200, "softmax")):
+        p = Problem(sizes, "tanh", output, n=n, dtype=dtype, weighted=n != 30)
+        engine, w, rows = p.reference()
+        wanted = engine.residuals(w, rows)
+        for threads in (1, 3):
+            got = [np.full(part.shape, np.nan, dtype) for part in wanted]
+            p.bound(isa).residuals(p.w, *got, threads)
+            for one, other in zip(got, wanted, strict=True):
+                p.close(one, other)
+
+
+def test_residuals_are_the_same_bits_for_any_number_of_threads():
+    p, found = Problem((10, 32, 2), n=3000), []
+    for threads in (1, 2, 3, 8):
+        r, J = np.empty(6000), np.empty((6000, p.w.size))
+        p.bound().residuals(p.w, r, J, threads)
+        found.append((r.tobytes(), J.tobytes()))
+    assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_gauss_newton_cuts_wide_inputs(dtype):
     check_gauss_newton(Problem((60, 5, 2), n=500, dtype=dtype))
 

@@ -19,8 +19,10 @@ def of_machine() -> float:
         return UNKNOWN
 
 
-def check_matrices(name: str, w: Array, count: int, allowed: float | None, instead: str) -> None:
-    """Refuse work that would hold more p × p matrices than fit.
+def check_matrices(
+    name: str, w: Array, count: int, allowed: float | None, instead: str, rows: int | None = None
+) -> None:
+    """Refuse work that would hold more matrices of p columns than fit.
 
     Parameters
     ----------
@@ -34,6 +36,8 @@ def check_matrices(name: str, w: Array, count: int, allowed: float | None, inste
         Bytes they may take; half of the machine's memory for None.
     instead : str
         What to use for networks of this size.
+    rows : int, optional
+        Rows of a matrix, p unless given.
 
     Raises
     ------
@@ -41,11 +45,12 @@ def check_matrices(name: str, w: Array, count: int, allowed: float | None, inste
         If they do not fit.
     """
     p = w.shape[0]
-    size = float(p) * p * w.dtype.itemsize
+    rows = p if rows is None else rows
+    size = float(rows) * p * w.dtype.itemsize
     allowed = SHARE * of_machine() if allowed is None else allowed
     if count * size > allowed:
         raise SettingError(
-            f"{name} stores a {p:,} × {p:,} matrix ({_in_words(size)}), at times {count} of them, and may take "
+            f"{name} stores a {rows:,} × {p:,} matrix ({_in_words(size)}), at times {count} of them, and may take "
             f"{_in_words(allowed)}; use {instead}, or memory=… in bytes."
         )
 

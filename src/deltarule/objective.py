@@ -2,29 +2,26 @@
 
     objective(w) = Σ s · loss(row) / Σ s  +  ½ · l2 · Σ W²        (biases are free)
 
-Checks of arrays stand here, once, at the door.
+Arrays are checked once, where an objective is made (`deltarule.incoming`).
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from math import sqrt
-from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_namespace
 
 from deltarule import losses
-from deltarule.engines import Engine, Rows, choose
+from deltarule.engines import Engine, choose
 from deltarule.errors import InputError, SettingError
+from deltarule.incoming import checked_inputs, checked_rows, largest
 from deltarule.losses import Loss
 from deltarule.network import Network
 from deltarule.numeric import isfinite
 from deltarule.special import Array
 from deltarule.update import Update
 from deltarule.vectors import dot
-
-NEARLY = 1e-4
-"""By how much the targets of a row may miss the sum 1, as shares written with a few digits do."""
 
 
 class Objective:
@@ -76,7 +73,7 @@ class Objective:
         if not (isinstance(l2, int | float) and isfinite(l2) and l2 >= 0):
             raise SettingError(f"l2 was {l2!r}; it is a number from 0 up.")
         self.l2 = float(l2)
-        self.rows = _in_one_piece(_checked_rows(network, self.loss, X, T, sample_weight))
+        self.rows = checked_rows(network, self.loss, X, T, sample_weight)
         self.engine = choose(network, self.loss, self.rows.X) if engine is None else engine
         self._xp = array_namespace(self.rows.X)
         self._shape, self._dtype, self._n = (network.n_weights,), self.rows.X.dtype, float(self.rows.X.shape[0])
@@ -126,6 +123,27 @@ class Objective:
             diagonal = self._xp.arange(self.n_weights)
             H[diagonal, diagonal] += self._add_penalty(self._xp.zeros_like(w), self._xp.ones_like(w))
         return total / self.n_rows + self.penalty(w), self._add_penalty(grad, w), H
+
+    @property
+    def n_residuals(self) -> int | None:
+        """Rows times outputs where the loss is squared error, otherwise None: there are no `residuals`."""
+        return self.n_rows * self.network.n_out if self.loss == losses.LOSSES["squared_error"] else None
+
+    @property
+    def ridge(self) -> Array | None:
+        """The penalty's second derivatives (p,): l2, 0 for biases; None without a penalty."""
+        return self._add_penalty(self.memory(1)[0, :], self.memory(1)[0, :] + 1) if self.l2 else None
+
+    def residuals(self, w: Array) -> tuple[float, Array, Array, Array]:
+        """Return the objective, its gradient (p,), r (m,) and J = dr/dw (m, p), for squared error.
+
+        The objective is ½ r · r and the penalty, its Gauss-Newton matrix J'J and the penalty's diagonal.
+        """
+        w = self._weights(w)
+        r, J = self.engine.residuals(w, self.rows)
+        root = sqrt(self._n)
+        r, J = r / root, J / root
+        return 0.5 * dot(r, r) + self.penalty(w), self._add_penalty(r @ J, w), r, J
 
     def gauss_newton_product(self, w: Array, v: Array) -> Array:
         """Return the Gauss-Newton matrix at w times v, of shape (p,), without the matrix."""
@@ -190,7 +208,7 @@ class Objective:
         made = xp.asarray(w, dtype=self.rows.X.dtype, copy=True)
         if tuple(made.shape) != (self.n_weights,):
             raise InputError(f"w has shape {tuple(made.shape)}; this network needs ({self.n_weights},).")
-        fine = xp.abs(made) < _largest(xp, made)
+        fine = xp.abs(made) < largest(xp, made)
         if not bool(xp.all(fine)):
             i = int(xp.argmax(xp.astype(~fine, xp.int8)))
             what = "too large to square" if isfinite(float(made[i])) else "not finite"
@@ -217,103 +235,9 @@ def predict(network: Network, w: Array, X: Array) -> Array:
     InputError
         If shapes do not fit or a value is not finite.
     """
-    X = _checked_inputs(network, X)
+    X = checked_inputs(network, X)
     xp = array_namespace(X)
     w = xp.asarray(w, dtype=X.dtype)
     if tuple(w.shape) != (network.n_weights,):
         raise InputError(f"w has shape {tuple(w.shape)}; this network needs ({network.n_weights},).")
     return choose(network, losses.get("squared_error"), X).predict(w, X)
-
-
-def _checked_inputs(network: Network, X: Array) -> Array:
-    X = _floating(X, "X")
-    if X.ndim != 2 or X.shape[1] != network.n_in:
-        raise InputError(f"X has shape {tuple(X.shape)}; this network needs (rows, {network.n_in}).")
-    _check_numbers(array_namespace(X), X, "X")
-    return X
-
-
-def _checked_rows(network: Network, loss: Loss, X: Array, T: Array, s: Array | None) -> Rows:
-    X = _checked_inputs(network, X)
-    xp = array_namespace(X)
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused as such
-        T = xp.asarray(_floating(T, "T"), dtype=X.dtype)
-    if T.ndim == 1:
-        T = T[:, None]
-    if T.ndim != 2 or tuple(T.shape) != (X.shape[0], network.n_out):
-        raise InputError(f"T has shape {tuple(T.shape)}; {X.shape[0]} rows of {network.n_out} targets are needed.")
-    if X.shape[0] == 0:
-        raise InputError("There are no rows; give at least one.")
-    _check_numbers(xp, T, "T")
-    _check_targets(xp, loss, T)
-    if loss.name == "cross_entropy":
-        T = _summing_to_one(xp, T)
-    if s is None:
-        return Rows(X, T)
-    with np.errstate(over="ignore"):
-        s = xp.asarray(_floating(s, "sample_weight"), dtype=X.dtype)
-    if tuple(s.shape) != (X.shape[0],):
-        raise InputError(f"sample_weight has shape {tuple(s.shape)}; {(X.shape[0],)} is needed.")
-    _check_numbers(xp, s[:, None], "sample_weight")
-    total = float(xp.sum(s))
-    if bool(xp.any(s < 0)) or total <= 0:
-        raise InputError("sample_weight must hold no negative number, and at least one above 0.")
-    return Rows(X, T, s * (X.shape[0] / total))
-
-
-def _in_one_piece(rows: Rows) -> Rows:
-    """Return the rows with NumPy's arrays contiguous, which kernels would otherwise copy in every pass."""
-    return Rows(*(np.ascontiguousarray(A) if isinstance(A, np.ndarray) else A for A in rows))
-
-
-def _floating(values: Any, name: str) -> Array:
-    """Return values as an array of float32 or float64 in their own library, NumPy's for lists."""
-    try:
-        xp = array_namespace(values)
-    except TypeError:
-        try:
-            values, xp = np.asarray(values, dtype=float), np
-        except OverflowError:
-            raise InputError(f"{name} holds a number too large for float64; remove or rescale it.") from None
-        except (TypeError, ValueError):
-            raise InputError(f"{name} is a {type(values).__name__} that does not turn into numbers.") from None
-    if values.dtype in (xp.float32, xp.float64):
-        return values
-    try:
-        return xp.asarray(values, dtype=xp.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} holds {values.dtype} values; numbers are needed.") from None
-
-
-def _summing_to_one(xp: Any, T: Array) -> Array:
-    """Return targets whose rows sum to 1 but for rounding: only then is t − y the slope of the cross-entropy."""
-    sums = xp.sum(T, axis=1, keepdims=True)
-    return T if bool(xp.all(sums == 1)) else T / sums
-
-
-def _largest(xp: Any, A: Array) -> float:
-    """Return the number from which on squares overflow."""
-    return sqrt(float(xp.finfo(A.dtype).max))
-
-
-def _check_numbers(xp: Any, A: Array, name: str) -> None:
-    """Refuse what is not finite or overflows when squared, naming the first place."""
-    fine = xp.abs(A) < _largest(xp, A)
-    if A.shape[0] and not bool(xp.all(fine)):
-        i = int(xp.argmax(xp.astype(xp.reshape(~fine, (-1,)), xp.int8)))
-        row, column = divmod(i, A.shape[1])
-        value = float(A[row, column])
-        what = "too large to square" if isfinite(value) else "not a finite number"
-        place = f"{row}" if name == "sample_weight" else f"{row}, {column}"
-        raise InputError(f"{name}[{place}] is {value:g}, {what}; remove or rescale it.")
-
-
-def _check_targets(xp: Any, loss: Loss, T: Array) -> None:
-    low, high = loss.targets
-    smallest, largest = float(xp.min(T)), float(xp.max(T))
-    if not low <= smallest <= largest <= high:
-        raise InputError(
-            f"The loss {loss} accepts targets from {low:g} to {high:g}; T goes from {smallest:g} to {largest:g}."
-        )
-    if loss.name == "cross_entropy" and bool(xp.any(xp.abs(xp.sum(T, axis=1) - 1) > NEARLY)):
-        raise InputError("The loss cross_entropy needs targets that sum to 1 in every row, one column a class.")

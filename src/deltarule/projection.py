@@ -75,6 +75,8 @@ class Projected:
         Passes in which last layers were solved for, besides those that the functions below are.
     """
 
+    n_residuals = None
+
     def __init__(self, objective: Any) -> None:
         self.objective = objective
         network, engine, rows = objective.network, objective.engine, objective.rows

@@ -36,7 +36,7 @@ class Counted:
     def __init__(self, objective: Any) -> None:
         self.objective = objective
         self._passes = 0.0
-        for name in ("value", "value_grad", "gauss_newton", "gauss_newton_product", "epoch"):
+        for name in ("value", "value_grad", "gauss_newton", "gauss_newton_product", "residuals", "epoch"):
             found = getattr(objective, name, None)
             if found is not None:
                 setattr(self, name, self._count_epoch(found) if name == "epoch" else self._count(found))

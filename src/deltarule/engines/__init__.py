@@ -57,6 +57,13 @@ class Engine(Protocol):
         """Return (Σ s · Jᵀ C J) v of shape (p,), without the matrix."""
         ...
 
+    def residuals(self, w: Array, rows: Rows) -> tuple[Array, Array]:
+        """Return r = √s (y − t), (n_out · n,) output by output, and J = dr/dw (n_out · n, p).
+
+        For squared error, whose Σ s · loss is ½ r · r, and for rows few enough to hold J.
+        """
+        ...
+
     def epoch(
         self, w: Array, memory: Array, count: int, rows: Rows, order: Array, update: Update
     ) -> tuple[Array, Array, int, float]:

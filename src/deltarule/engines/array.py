@@ -167,6 +167,19 @@ class ArrayEngine:
             columns.append(self._jacobian(xp, layers, passed, self._pull_back_outputs(xp, passed, D), w))
         return xp.stack(columns, axis=1)
 
+    def residuals(self, w: Array, rows: Rows) -> tuple[Array, Array]:
+        """Return r = √s (y − t), (n_out · n,) output by output, and its derivatives by w (n_out · n, p)."""
+        xp, layers = array_namespace(w), list(self.network.layers(w))
+        passed = self._forward(xp, layers, rows.X)
+        root = xp.ones_like(passed.Y[-1]) if rows.s is None else xp.sqrt(rows.s)[:, None] + 0 * passed.Y[-1]
+        derivatives = []
+        for k in range(self.network.n_out):
+            D = xp.zeros_like(root)
+            D[:, k] = root[:, k]
+            derivatives.append(self._jacobian(xp, layers, passed, self._pull_back_outputs(xp, passed, D), w))
+        J = derivatives[0] if len(derivatives) == 1 else xp.concat(derivatives)
+        return xp.reshape((root * (passed.Y[-1] - rows.T)).T, (-1,)), J
+
     def working(self) -> AbstractContextManager[object]:
         """Return a context for a run: BLAS on one thread, for starting others costs more than a block's products."""
         return _blas().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]

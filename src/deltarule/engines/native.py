@@ -186,6 +186,13 @@ class NativeEngine:
         self._bound(rows).gauss_newton_product(_contiguous(w), _contiguous(v), product, n_threads())
         return product
 
+    def residuals(self, w: Numbers, rows: Rows) -> tuple[Numbers, Numbers]:
+        """Return r = √s (y − t), (n_out · n,) output by output, and its derivatives by w (n_out · n, p)."""
+        r = np.empty(rows.X.shape[0] * self.network.n_out, dtype=w.dtype)
+        J = np.empty((r.size, w.size), dtype=w.dtype)
+        self._bound(rows).residuals(_contiguous(w), r, J, n_threads())
+        return r, J
+
     def epoch(
         self, w: Numbers, memory: Numbers, count: int, rows: Rows, order: Numbers, update: Update
     ) -> tuple[Numbers, Numbers, int, float]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from deltarule import cholesky
 from deltarule.errors import SettingError
 from deltarule.memory import check_matrices
+from deltarule.methods.damped import ByMatrix
 from deltarule.methods.levenberg_marquardt import MATRICES, LevenbergMarquardt
 from deltarule.special import Array
 
@@ -128,7 +129,8 @@ class BayesianRegularization:
 
         loss = s.loss + 0.5 * ratio * float(s.w @ s.w)
         with cholesky.one_thread():
-            found = self._damped.descend(penalised, s.w, loss, s.grad, cholesky.shifted(s.H, ratio), s.mu)
+            equations = ByMatrix(cholesky.shifted(s.H, ratio), s.grad)
+            found = self._damped.descend(penalised, s.w, loss, s.grad, equations, s.mu)
             if found.w is None:
                 return s._replace(stuck=f"the damping has passed mu_max {self.mu_max:g}", mu=found.mu)
             return _arrived(objective, found.w, found.mu, found.gain, found.trials, alpha=s.alpha, beta=s.beta)

@@ -12,6 +12,7 @@ import numpy as np
 
 from deltarule.explain.terms.account import Account, Numbers, Taken, Term, summed, unmoved
 from deltarule.explain.terms.online import DELTA_RULE
+from deltarule.methods.damped import whole
 from deltarule.methods.levenberg_marquardt import LevenbergMarquardt
 
 OF_CHOLESKY = 8
@@ -25,8 +26,10 @@ def levenberg_marquardt(taken: Taken) -> Account:
     if not taken.moved:
         return unmoved(taken, "no damping led to a lower point")
     mu = _damping(taken.method, before.mu, after.trials)
-    D = taken.method._scale(before.H)
-    found = _solve(before.H, mu * D, after.w - before.w, taken.down, taken.pull, before.w, after.w)
+    H = whole(before.H, getattr(taken.objective, "ridge", None))
+    found = _solve(
+        H, mu * taken.method._scale(H.diagonal()), after.w - before.w, taken.down, taken.pull, before.w, after.w
+    )
     settings: dict[str, float | int | str] = {"damping μ": mu, "gain ratio": after.gain, "trials": after.trials}
     return found._replace(settings=settings)
 
@@ -41,7 +44,9 @@ def bayesian_regularization(taken: Taken) -> Account:
     ratio = before.alpha / (before.beta * taken.objective.n_rows)
     H = before.H + ratio * np.eye(len(before.w), dtype=before.w.dtype)
     pull = -ratio * before.w
-    found = _solve(H, mu * damped._scale(H), after.w - before.w, -before.grad - pull, pull, before.w, after.w)
+    found = _solve(
+        H, mu * damped._scale(H.diagonal()), after.w - before.w, -before.grad - pull, pull, before.w, after.w
+    )
     settings: dict[str, float | int | str] = {
         "damping μ": mu, "penalty α/(β n)": ratio, "alpha": before.alpha, "beta": before.beta,
         "weights determined γ": before.gamma, "gain ratio": after.gain, "trials": after.trials,
