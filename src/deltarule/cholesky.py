@@ -13,6 +13,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from deltarule.special import Array
+from deltarule.vectors import namespace
 
 RIDGE = 4.0
 """What `raised_factor` adds, as a multiple of the diagonal, the matrix's size and the rounding of one operation."""
@@ -61,7 +62,7 @@ def factor(A: Array, shift: Array | float = 0.0) -> Array | None:
 
 def raised_factor(A: Array, shift: Array | float = 0.0) -> Array:
     """Return L as `factor` does, the diagonal raised by rounding, or by as little as it takes; NaN if nothing helps."""
-    eps = float(array_namespace(A).finfo(A.dtype).eps)
+    eps = float(namespace(A).finfo(A.dtype).eps)
     diagonal = A.diagonal() + shift
     lift = diagonal + eps * float(diagonal.max())
     share = RIDGE * A.shape[0] * eps

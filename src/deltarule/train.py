@@ -263,10 +263,15 @@ def _run(
             record = run.add(following, square)
             if tell is not None:
                 tell(counted.objective, method, last, following)
-            stopped = sum(observer(record) is True for observer in observers) > 0  # each is told, whatever another says
+            if observers:  # each is told, whatever another says
+                stopped = sum(observer(record) is True for observer in observers) > 0
         if slot is not None:
             slot.note(run)
-        reason = next((found for rule in stop if (found := rule(run.history)) is not None), None)
+        reason = None
+        for rule in stop:
+            reason = rule(run.history)
+            if reason is not None:
+                break
         if following.stuck:
             return run.end(following, Reason.NO_DESCENT, f"{Reason.NO_DESCENT.value[:-1]}: {following.stuck}.")
         if reason is not None or stopped:
