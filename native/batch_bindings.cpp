@@ -121,6 +121,66 @@ class BoundRows {
     BatchRows<T> rows_;
 };
 
+// The least-squares problem of a linear last layer, of rows checked once; the network is what comes before that layer.
+template <class T>
+class BoundLastLayer {
+  public:
+    BoundLastLayer(Sizes sizes, Codes activations, Read<T> X, Read<T> targets, std::optional<Read<T>> s,
+                   const std::string& isa)
+        : sizes_(std::move(sizes)), activations_(std::move(activations)), X_(std::move(X)),
+          targets_(std::move(targets)), s_(std::move(s)), table_(deltarule::table<T>(isa)),
+          p_(checked_weights(sizes_, activations_)) {
+        const std::int64_t n = X_.ndim() == 2 ? std::int64_t(X_.shape(0)) : 0;
+        n_targets_ = targets_.ndim() == 2 ? int(targets_.shape(1)) : 0;
+        require_shape(X_, {n, sizes_.front()}, "X has the wrong shape");
+        require_shape(targets_, {n, n_targets_}, "T has the wrong shape");
+        require(n_targets_ > 0, "T has no columns");
+        if (s_) require_shape(*s_, {n}, "s has the wrong shape");
+        network_ = {sizes_.data(), activations_.data(), int(activations_.size()), 0, 0.0, false};
+        rows_ = {X_.data(), targets_.data(), s_ ? s_->data() : nullptr, n};
+        const std::ptrdiff_t size = BatchCall<T>(table_, network_, nullptr, rows_, n_targets_).last_layer_kept();
+        if (size <= most_kept) kept_.emplace(size);
+    }
+    BoundLastLayer(const BoundLastLayer&) = delete;  // the view points into it
+    BoundLastLayer& operator=(const BoundLastLayer&) = delete;
+
+    void sums(Read<T> w, Write<T> out, int n_threads) {
+        nb::gil_scoped_release release;
+        const std::int64_t with_bias = sizes_.back() + 1;
+        require_shape(out, {with_bias, with_bias + n_targets_}, "out has the wrong shape");
+        at(w).last_layer_sums(n_threads, kept(), out.data());
+        summed_ = true;
+    }
+    void left(Read<T> w, Read<T> B, Write<T> out, int n_threads) {
+        nb::gil_scoped_release release;
+        const std::int64_t with_bias = sizes_.back() + 1;
+        require(summed_, "left comes after sums, at the same w");
+        require_shape(B, {n_targets_, with_bias}, "B has the wrong shape");
+        require_shape(out, {n_targets_, with_bias}, "out has the wrong shape");
+        at(w).last_layer_left(n_threads, B.data(), kept(), out.data());
+    }
+
+  private:
+    static constexpr std::ptrdiff_t most_kept = 1 << 22;  // numbers
+    T* kept() { return kept_ ? kept_->data() : nullptr; }
+    BatchCall<T> at(const Read<T>& w) const {
+        require_shape(w, {p_}, "w has the wrong shape");
+        return {table_, network_, w.data(), rows_, n_targets_};
+    }
+
+    const Sizes sizes_;
+    const Codes activations_;
+    const Read<T> X_, targets_;
+    const std::optional<Read<T>> s_;
+    const BatchTable<T> table_;
+    const std::int64_t p_;
+    int n_targets_;
+    NetworkView network_;
+    BatchRows<T> rows_;
+    std::optional<Numbers<T>> kept_;
+    bool summed_ = false;
+};
+
 template <class T>
 void predict(const Sizes& sizes, const Codes& activations, Read<T> w, Read<T> X, Write<T> out, int n_threads,
              const std::string& isa) {
@@ -136,8 +196,8 @@ void predict(const Sizes& sizes, const Codes& activations, Read<T> w, Read<T> X,
 }
 
 template <class T>
-void bind_type(nb::module_& m, const char* name) {
-    nb::class_<BoundRows<T>>(m, name, "A network, a loss and rows, evaluated at weights.")
+void bind_type(nb::module_& m, const char* type) {
+    nb::class_<BoundRows<T>>(m, (std::string("BoundRowsOf") + type).c_str(), "A network, a loss and rows, evaluated at weights.")
         .def("value", &BoundRows<T>::value, "w"_a.noconvert(), "n_threads"_a = 1, "Return the sum of s * loss.")
         .def("value_grad", &BoundRows<T>::value_grad, "w"_a.noconvert(), "grad"_a.noconvert(), "n_threads"_a = 1,
              "Return the sum of s * loss; write its gradient to grad.")
@@ -158,6 +218,21 @@ void bind_type(nb::module_& m, const char* name) {
         nb::rv_policy::take_ownership, "sizes"_a, "activations"_a, "loss"_a, "parameter"_a, "fused"_a,
         "X"_a.noconvert(), "T"_a.noconvert(), "s"_a.noconvert().none(), "isa"_a = "",
         "Return a network and a loss bound to rows of one number type.");
+    nb::class_<BoundLastLayer<T>>(m, (std::string("LastLayerOf") + type).c_str(),
+                                  "The least-squares problem of a linear last layer, at the weights before it.")
+        .def("sums", &BoundLastLayer<T>::sums, "w"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a = 1,
+             "Write [Y 1]' S [Y 1 T] to out.")
+        .def("left", &BoundLastLayer<T>::left, "w"_a.noconvert(), "B"_a.noconvert(), "out"_a.noconvert(),
+             "n_threads"_a = 1, "Write (T - [Y 1] B')' S [Y 1] to out, after sums at the same w.");
+    m.def(
+        "last_layer",
+        [](Sizes sizes, Codes activations, Read<T> X, Read<T> targets, std::optional<Read<T>> s,
+           const std::string& isa) {
+            return new BoundLastLayer<T>(std::move(sizes), std::move(activations), std::move(X), std::move(targets),
+                                         std::move(s), isa);
+        },
+        nb::rv_policy::take_ownership, "sizes"_a, "activations"_a, "X"_a.noconvert(), "T"_a.noconvert(),
+        "s"_a.noconvert().none(), "isa"_a = "", "Return the last layer's problem of rows of one number type.");
     m.def("predict", predict<T>, "sizes"_a, "activations"_a, "w"_a.noconvert(), "X"_a.noconvert(),
           "out"_a.noconvert(), "n_threads"_a = 1, "isa"_a = "", "Write the outputs to out.");
 }
@@ -165,8 +240,8 @@ void bind_type(nb::module_& m, const char* name) {
 }  // namespace
 
 void bind_batch(nb::module_& m) {
-    bind_type<double>(m, "BoundRowsOfDouble");
-    bind_type<float>(m, "BoundRowsOfFloat");
+    bind_type<double>(m, "Double");
+    bind_type<float>(m, "Float");
 }
 
 }  // namespace deltarule

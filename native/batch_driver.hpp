@@ -41,9 +41,11 @@ inline std::int64_t groups_for(std::ptrdiff_t numbers, std::int64_t n) {
 template <class T>
 class BatchCall {
   public:
-    BatchCall(const BatchTable<T>& table, const NetworkView& network, const T* w, BatchRows<T> rows)
+    // n_targets: columns of the targets, where they are not those of the network but of a layer that follows.
+    BatchCall(const BatchTable<T>& table, const NetworkView& network, const T* w, BatchRows<T> rows, int n_targets = 0)
         : table_(table), layers_(std::size_t(network.depth)),
-          plan_(table.plan(network, rows.n, layers_.data())), w_(w), rows_(rows) {}
+          plan_(table.plan(network, rows.n, layers_.data())), w_(w), rows_(rows),
+          n_targets_(n_targets > 0 ? n_targets : plan_.layers[network.depth - 1].n_out) {}
 
     double value(int n_threads) {
         const Groups groups = cut(most_groups);
@@ -100,6 +102,32 @@ class BatchCall {
         });
     }
 
+    // Writes [Y 1]' [Y 1 T], (with_bias, with_bias + n_targets), of the layer that follows.
+    void last_layer_sums(int n_threads, T* kept, T* out) {
+        const std::ptrdiff_t with_bias = plan_.layers[plan_.network.depth - 1].n_out + 1, p = with_bias + n_targets_;
+        Numbers<T> sums(p * p);
+        reduce(n_threads, operations(2) + double(p * p) * double(rows_.n), table_.last_layer_workspace(plan_, n_targets_),
+               p * p, sums.data(), [&](BatchRows<T> rows, T* workspace, T* to) {
+                   table_.last_layer_sums(plan_, weights_, rows, n_targets_, workspace, of_rows(kept, rows), to);
+                   return 0.0;
+               });
+        for (std::ptrdiff_t i = 0; i < with_bias; ++i)
+            for (std::ptrdiff_t j = 0; j < p; ++j)
+                out[i * p + j] = sums.data()[i <= j ? i * p + j : j * p + i];
+    }
+
+    // Writes ([Y 1]' (T − [Y 1] B'))', (n_targets, with_bias), for B (n_targets, with_bias).
+    void last_layer_left(int n_threads, const T* B, T* kept, T* out) {
+        const std::ptrdiff_t with_bias = plan_.layers[plan_.network.depth - 1].n_out + 1;
+        const double own = 4.0 * double(with_bias * n_targets_) * double(rows_.n);
+        reduce(n_threads, kept ? own : own + operations(2), table_.last_layer_workspace(plan_, n_targets_),
+               with_bias * n_targets_, out, [&](BatchRows<T> rows, T* workspace, T* to) {
+                   table_.last_layer_left(plan_, weights_, rows, n_targets_, B, workspace, of_rows(kept, rows), to);
+                   return 0.0;
+               });
+    }
+    std::ptrdiff_t last_layer_kept() const { return table_.last_layer_kept(plan_, n_targets_, rows_.n); }
+
     void predict(int n_threads, T* out) {
         const Groups groups = cut(most_groups);
         const int threads = sensible_threads(n_threads, groups.count, operations(2));
@@ -123,9 +151,13 @@ class BatchCall {
     }
     BatchRows<T> part(const Groups& groups, std::int64_t g) const {
         const std::int64_t first = groups.start(g), n = groups.start(g + 1) - first;
-        const BatchLayer &front = plan_.layers[0], &back = plan_.layers[plan_.network.depth - 1];
-        return {rows_.X + first * front.n_in, rows_.targets ? rows_.targets + first * back.n_out : nullptr,
+        return {rows_.X + first * plan_.layers[0].n_in, rows_.targets ? rows_.targets + first * n_targets_ : nullptr,
                 rows_.s ? rows_.s + first : nullptr, n};
+    }
+    // Where the panels of some of the rows are kept.
+    T* of_rows(T* kept, const BatchRows<T>& rows) const {
+        const std::int64_t first = (rows.X - rows_.X) / plan_.layers[0].n_in;
+        return kept ? kept + table_.last_layer_kept(plan_, n_targets_, first) : nullptr;
     }
     double operations(double per_weight) const {
         double neurons = 0;
@@ -179,6 +211,7 @@ class BatchCall {
     const T* w_;
     Numbers<T> memory_;
     BatchRows<T> rows_;
+    int n_targets_;
     BatchWeights<T> weights_{};
 };
 

@@ -1,6 +1,7 @@
 // The batch kernels of one instruction set: compiled once for each.
 #include "gauss_newton.hpp"
 #include "gauss_newton_product.hpp"
+#include "last_layer.hpp"
 #include "predict.hpp"
 #include "predict_few.hpp"
 #include "residuals.hpp"
@@ -22,6 +23,10 @@ static BatchTable<T> batch_table() {
         .product_workspace = product_workspace<T>,
         .residuals = batch_residuals<T>,
         .residuals_workspace = residuals_workspace<T>,
+        .last_layer_sums = batch_last_layer_sums<T>,
+        .last_layer_left = batch_last_layer_left<T>,
+        .last_layer_workspace = last_layer_workspace<T>,
+        .last_layer_kept = last_layer_kept<T>,
         .pack_to_predict = pack_to_predict<T>,
         .predict = batch_predict<T>,
         .predict_few = predict_few<T>,

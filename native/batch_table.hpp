@@ -62,6 +62,13 @@ struct BatchTable {
     // writes r and the derivatives of squared error; from one output to the next are `stride` rows
     void (*residuals)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace, std::int64_t stride, T* r, T* J);
     std::ptrdiff_t (*residuals_workspace)(const BatchPlan&);
+    // of the linear layer that follows this network: see last_layer.hpp; `kept` holds the rows, or is null
+    void (*last_layer_sums)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, int n_targets, T* workspace, T* kept,
+                            T* sums);
+    void (*last_layer_left)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, int n_targets, const T* B, T* workspace,
+                            T* kept, T* left);
+    std::ptrdiff_t (*last_layer_workspace)(const BatchPlan&, int n_targets);
+    std::ptrdiff_t (*last_layer_kept)(const BatchPlan&, int n_targets, std::int64_t n);
     void (*pack_to_predict)(const BatchPlan&, const T* w, T* packed);
     void (*predict)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace, T* out);
     // for so few rows that packing the weights would cost more; the workspace holds 2 (widest layer + few_extra)

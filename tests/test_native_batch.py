@@ -185,6 +185,46 @@ def test_residuals(sizes, dtype, isa):
                 p.close(one, other)
 
 
+def check_last_layer(p, isa="", threads=1):
+    """Sums and what is left, against the same by arrays."""
+    engine, w, rows = p.reference()
+    first = p.network.spans[-1][0]
+    reference = engine.last_layer(rows)
+    sums = reference.sums(w[:first])
+    k = len(sums)
+    B = np.random.default_rng(0).standard_normal((p.network.n_out, k)).astype(p.dtype)
+    last = native.last_layer(p.network_arguments[0][:-1], p.network_arguments[1][:-1], p.X, p.T, p.s, isa)
+    for _ in range(2):
+        got, left = np.full(sums.shape, np.nan, p.dtype), np.full(B.shape, np.nan, p.dtype)
+        last.sums(p.w[:first].copy(), got, threads)
+        p.close(got, sums)
+        assert np.array_equal(got[:, :k], got[:, :k].T)
+        last.left(p.w[:first].copy(), B, left, threads)
+        p.close(left, reference.left(w[:first], B.astype(float)))
+    return got.tobytes(), left.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [s for s in SHAPES if len(s) > 2], ids=str)
+def test_the_last_layers_least_squares(sizes, dtype, isa):
+    for n in (1, 7, 100, 700):
+        check_last_layer(Problem(sizes, n=n, dtype=dtype, weighted=n % 2 == 0), isa)
+
+
+def test_the_last_layer_is_the_same_for_any_number_of_threads_and_where_its_rows_are_not_kept():
+    for p in (Problem((10, 32, 2), n=5000), Problem((1, 400, 1), n=11_000)):
+        assert len({check_last_layer(p, threads=threads) for threads in (1, 2, 3, 8)}) == 1
+
+
+def test_what_is_left_is_asked_after_the_sums():
+    p = Problem((2, 3, 1), n=5)
+    last = native.last_layer([2, 3], p.network_arguments[1][:-1], p.X, p.T, p.s)
+    with pytest.raises(ValueError, match="left comes after sums"):
+        last.left(p.w[:9].copy(), np.zeros((1, 4)), np.zeros((1, 4)))
+    with pytest.raises(ValueError, match="out has the wrong shape"):
+        last.sums(p.w[:9].copy(), np.zeros((4, 4)))
+
+
 def test_residuals_are_the_same_bits_for_any_number_of_threads():
     p, found = Problem((10, 32, 2), n=3000), []
     for threads in (1, 2, 3, 8):

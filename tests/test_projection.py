@@ -5,6 +5,7 @@ import pytest
 
 from deltarule import Network, Objective, methods, projection, steps, train
 from deltarule.activations import Activation
+from deltarule.engines import last_layer
 from deltarule.engines.array import ArrayEngine
 from deltarule.methods import LevenbergMarquardt
 from deltarule.stopping import MaxSteps
@@ -151,7 +152,7 @@ def test_small_errors_are_reached(engine):
 def test_blocks_of_rows_add_up(engine, monkeypatch):
     objective, w = made(engine, n=100, weighted=True, l2=0.01)
     whole = projection.of(objective).settled(w)
-    monkeypatch.setattr(projection, "BLOCK_NUMBERS", 28)
+    monkeypatch.setattr(last_layer, "BLOCK_NUMBERS", 28)
     in_parts = projection.of(objective).settled(w)
     assert np.allclose(whole, in_parts, rtol=0, atol=1e-10)
 

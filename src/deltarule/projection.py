@@ -16,24 +16,18 @@ by one step of iterative refinement, whose residual is computed from the rows.
 Everything works on the whole w, so that the states of methods look the same with and without projection.
 """
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import is_dataclass, replace
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
 from deltarule import cholesky
 from deltarule.activations import ACTIVATIONS
-from deltarule.engines import Engine, choose
 from deltarule.losses import LOSSES
-from deltarule.network import Network
 from deltarule.special import Array
 
 KEPT = 4
 """How many of the last solutions are remembered: a trial and the point it started from, each given and settled."""
-BLOCK_NUMBERS = 2**22
-"""At most about how many hidden outputs exist at once: 32 MiB in float64."""
 
 
 def of(objective: Any) -> Any:
@@ -85,9 +79,7 @@ class Projected:
         self._first, self._width, self._n_out = network.spans[-1][0], width, n_out
         zero = 0 * rows.X[0, 0]
         self._penalty = self._xp.stack([zero + objective.l2] * width + [zero])
-        self._hidden = _like(engine, Network(network.sizes[:-1], network.activations[:-1]), rows.X)
-        self._size = max(1, BLOCK_NUMBERS // width)
-        self._only_block = self._room(0) if objective.n_rows <= self._size else None
+        self._last = engine.last_layer(rows)
         self._recent: tuple[Settled, ...] = ()
         self.solving_passes = 0.0
 
@@ -143,31 +135,12 @@ class Projected:
         self.solving_passes += 1.0
         w, n, k = self._xp.asarray(given, dtype=self._penalty.dtype, copy=True), self.objective.n_rows, self._width + 1
         a = w[: self._first]
-        kept = None if self._only_block is None else list(self._blocks(a))
-        sums = sum(block[:, :k].T @ block for block in kept or self._blocks(a)) / n
+        sums = self._last.sums(a) / n
         L = cholesky.raised_factor(sums[:, :k], self._penalty)
-        B = cholesky.solve(L, sums[:, k:])
-        left = sum(block[:, :k].T @ (block[:, k:] - block[:, :k] @ B) for block in kept or self._blocks(a)) / n
-        B = B + cholesky.solve(L, left - self._penalty[:, None] * B)
-        w[self._first :] = self._xp.concat([self._xp.reshape(B[:-1, :].T, (-1,)), B[-1, :]])
+        B = cholesky.solve(L, sums[:, k:]).T
+        B = B + cholesky.solve(L, (self._last.left(a, B) / n - self._penalty * B).T).T
+        w[self._first :] = self._xp.concat([self._xp.reshape(B[:, :-1], (-1,)), B[:, -1]])
         return Settled(given, w, L)
-
-    def _blocks(self, a: Array) -> Iterator[Array]:
-        """Yield Y and T side by side, times √s, in blocks of rows with borders that depend on the network alone."""
-        X, _, s = self.objective.rows
-        for start in range(0, self.objective.n_rows, self._size):
-            part = slice(start, start + self._size)
-            block = self._room(start) if self._only_block is None else self._only_block
-            Y = self._hidden.predict(a, X[part, :])
-            block[:, : self._width] = Y if s is None else Y * self._xp.sqrt(s[part])[:, None]
-            yield block
-
-    def _room(self, start: int) -> Array:
-        """Return a block from this row on, without the hidden outputs yet."""
-        xp, (_, T, s), part = self._xp, self.objective.rows, slice(start, start + self._size)
-        one = xp.ones_like(T[part, :1])
-        room = xp.concat([one] * (self._width + 1) + [T[part, :]], axis=1)
-        return room if s is None else room * xp.sqrt(s[part])[:, None]
 
     def _columns(self, B: Array) -> Array:
         """Return B (len(b), m) as (width + 1, n_out · m): each output's weights and below them its bias."""
@@ -176,8 +149,3 @@ class Projected:
             return B
         weights = xp.permute_dims(xp.reshape(B[:split, :], (n_out, self._width, -1)), (1, 0, 2))
         return xp.concat([xp.reshape(weights, (self._width, -1)), xp.reshape(B[split:, :], (1, -1))])
-
-
-def _like(engine: Engine, network: Network, X: Array) -> Engine:
-    """Return an engine of the same kind for another network."""
-    return replace(engine, network=network) if is_dataclass(engine) else choose(network, LOSSES["squared_error"], X)

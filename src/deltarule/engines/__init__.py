@@ -38,6 +38,18 @@ Visit = Callable[[Array, Array, int, float], tuple[int, float]]
 """``visit(X, T, count, rate)`` returns (updates so far, Σ loss); see `Engine.in_place`."""
 
 
+class LastLayer(Protocol):
+    """The least-squares problem of a linear last layer: targets T (n, n_out) from its inputs Y (n, width) and a 1."""
+
+    def sums(self, a: Array) -> Array:
+        """Return [Y 1]ᵀ S [Y 1 T], (width + 1, width + 1 + n_out), at the weights before that layer, a."""
+        ...
+
+    def left(self, a: Array, B: Array) -> Array:
+        """Return (T − [Y 1] Bᵀ)ᵀ S [Y 1], (n_out, width + 1), for B of that shape; `sums` at the same a came before."""
+        ...
+
+
 class Engine(Protocol):
     """Sums over rows, for one network and one loss."""
 
@@ -62,6 +74,10 @@ class Engine(Protocol):
 
         For squared error, whose Σ s · loss is ½ r · r, and for rows few enough to hold J.
         """
+        ...
+
+    def last_layer(self, rows: Rows) -> LastLayer:
+        """Return the least-squares problem of an identity last layer, for rows that are asked of again and again."""
         ...
 
     def epoch(

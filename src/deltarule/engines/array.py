@@ -21,6 +21,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from deltarule.engines import Rows, Visit
+from deltarule.engines.last_layer import ArrayLastLayer
 from deltarule.losses import Loss, need_curvature
 from deltarule.network import Network
 from deltarule.special import Array
@@ -109,6 +110,11 @@ class ArrayEngine:
             change = self._push_forward(xp, layers, along, passed)
             self._backward(xp, layers, passed, self._curve(xp, passed, block, change), into)
         return product
+
+    def last_layer(self, rows: Rows) -> ArrayLastLayer:
+        """Return the least-squares problem of the last layer."""
+        hidden = Network(self.network.sizes[:-1], self.network.activations[:-1])
+        return ArrayLastLayer(self.network, ArrayEngine(hidden, self.loss).predict, rows)
 
     def epoch(
         self, w: Array, memory: Array, count: int, rows: Rows, order: Array, update: Update

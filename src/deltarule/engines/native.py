@@ -193,6 +193,13 @@ class NativeEngine:
         self._bound(rows).residuals(_contiguous(w), r, J, n_threads())
         return r, J
 
+    def last_layer(self, rows: Rows) -> "NativeLastLayer":
+        """Return the least-squares problem of the last layer."""
+        *_, width, n_out = self.network.sizes
+        sizes, codes, *_ = self._formulas
+        bound = kernels().last_layer(sizes[:-1], codes[:-1], *_packed(*rows))
+        return NativeLastLayer(bound, (width + 1, width + 1 + n_out), rows.X.dtype)
+
     def epoch(
         self, w: Numbers, memory: Numbers, count: int, rows: Rows, order: Numbers, update: Update
     ) -> tuple[Numbers, Numbers, int, float]:
@@ -226,6 +233,27 @@ class NativeEngine:
     def working(self) -> AbstractContextManager[object]:
         """Return a context for a run: the kernels need none."""
         return nullcontext()
+
+
+@dataclass(frozen=True)
+class NativeLastLayer:
+    """The least-squares problem of a last layer; see `deltarule.engines.LastLayer`."""
+
+    bound: Any
+    shape: tuple[int, int]
+    dtype: Any
+
+    def sums(self, a: Numbers) -> Numbers:
+        """Return [Y 1]ᵀ S [Y 1 T]."""
+        out = np.empty(self.shape, dtype=self.dtype)
+        self.bound.sums(_contiguous(a), out, n_threads())
+        return out
+
+    def left(self, a: Numbers, B: Numbers) -> Numbers:
+        """Return (T − [Y 1] Bᵀ)ᵀ S [Y 1]."""
+        out = np.empty(B.shape, dtype=self.dtype)
+        self.bound.left(_contiguous(a), _contiguous(B), out, n_threads())
+        return out
 
 
 def _rule(rule: Rule) -> tuple[int, tuple[float, ...]]:

@@ -139,7 +139,7 @@ class Rprop:
         return RpropState(w, float(loss), grad, "", sizes, signs, move, s.loss)
 
     def _changed(self, sizes: Array, agree: Array) -> Array:
-        """Return sizes times η⁻, 1 or η⁺ for −1, 0 or 1: by the parabola through them, in place, which takes least time."""
+        """Return sizes times η⁻, 1 or η⁺ for −1, 0 or 1: by the parabola through the three, which takes least time."""
         bend, tilt = (self.increase + self.decrease) / 2 - 1, (self.increase - self.decrease) / 2
         factor = bend * agree
         factor += tilt

@@ -1,0 +1,113 @@
+// The least-squares problem of a linear last layer: sums over rows of products of its inputs Y, a 1 for the biases and
+// the targets T, and of what weights B leave of the targets. The network here is what comes before that layer.
+//
+//   sums   [Y 1]' [Y 1 T]        left   [Y 1]' (T − [Y 1] B)        every row times √s
+//
+// Rows lie in panels of Y, 1 and T; where there is room for all of them, `left` finds them as `sums` has left them.
+#pragma once
+
+#include "batch.hpp"
+#include "jacobian.hpp"
+
+namespace deltarule::DELTARULE_ISA {
+
+template <class T>
+struct LastLayer {
+    int width, n_out, with_bias, columns;  // inputs, and with the 1; with the targets too
+    std::ptrdiff_t stride, left_stride;    // from one panel to the next
+    std::ptrdiff_t held_panels;            // of a block
+
+    LastLayer(const BatchPlan& plan, int n_targets)
+        : width(plan.layers[plan.network.depth - 1].n_out), n_out(n_targets), with_bias(width + 1),
+          columns(with_bias + n_out), stride(panel_stride<T>(columns)), left_stride(panel_stride<T>(n_out)),
+          held_panels(plan.held_rows / panel_rows<T>) {}
+
+    std::ptrdiff_t workspace() const { return held_panels * (stride + left_stride); }  // beyond the plan's
+};
+
+// Y, 1 and T of up to a panel of rows, times √s; 0 where there is no row.
+template <class T>
+inline void last_layer_panel(const LastLayer<T>& layer, const PanelView<T>& at, const T* targets, const T* s, int rows,
+                             T* panel) {
+    using V = typename simd<T>::V;
+    constexpr int W = lanes<V>, R = panel_rows<T>;
+    const T* const y = at.y(at.plan.network.depth - 1);
+    T* const to = panel + std::ptrdiff_t(layer.with_bias) * R;
+    to_panel(targets, layer.n_out, rows, layer.n_out, to);
+    for (int r = 0; r < R; r += W) {
+        const int here = rows - r < 0 ? 0 : rows - r < W ? rows - r : W;
+        const V there = select<V>(lanes_below<V>(here), splat<V>(1), V{});
+        const V root = s && here > 0 ? select<V>(lanes_below<V>(here), sqrt(load_part<V>(s + r, here)), V{}) : there;
+        for (int i = 0; i < layer.width; ++i) store(panel + i * R + r, load<V>(y + i * R + r) * root);
+        store(panel + layer.width * R + r, root);
+        for (int j = 0; j < layer.n_out; ++j) store(to + j * R + r, load<V>(to + j * R + r) * root);
+    }
+}
+
+// Calls f(panels of a block, how many) block by block. Panels are found in `kept` if `known`, otherwise computed: into
+// `kept` where there is one, or into the workspace.
+template <class T, class F>
+inline void by_last_layer_panels(const LastLayer<T>& layer, const BatchPlan& plan, BatchWeights<T> weights,
+                                 BatchRows<T> rows, T* workspace, T* kept, bool known, F&& f) {
+    constexpr int R = panel_rows<T>;
+    const std::ptrdiff_t n_in = plan.layers[0].n_in;
+    cut(rows.n, plan.block_rows, [&](std::int64_t start, int in_block) {
+        T* const block = kept ? kept + start / R * layer.stride : workspace + plan.n_workspace;
+        const T* const X = rows.X + start * n_in;
+        if (!(kept && known))
+            panel_by_panel(plan, weights, X, in_block, workspace, [&](std::int64_t offset, int n, const T* arrived) {
+                const std::int64_t first = start + offset;
+                const PanelView<T> at{plan, workspace, 0, arrived};
+                forward<false>(at, weights, X + offset * n_in, n);
+                last_layer_panel(layer, at, rows.targets + first * layer.n_out, rows.s ? rows.s + first : nullptr, n,
+                                 block + offset / R * layer.stride);
+            });
+        f(Panels<const T>{block, layer.stride}, (in_block + R - 1) / R);
+    });
+}
+
+// Adds to the upper triangle of sums (columns, columns).
+template <class T>
+inline void batch_last_layer_sums(const BatchPlan& plan, BatchWeights<T> weights, BatchRows<T> rows, int n_targets,
+                                  T* workspace, T* kept, T* sums) {
+    const LastLayer<T> layer(plan, n_targets);
+    by_last_layer_panels(layer, plan, weights, rows, workspace, kept, false, [&](Panels<const T> block, int panels) {
+        symmetric_dots<T>(block, layer.columns, panels, sums);
+    });
+}
+
+// Adds to left (n_out, with_bias), given B (n_out, with_bias).
+template <class T>
+inline void batch_last_layer_left(const BatchPlan& plan, BatchWeights<T> weights, BatchRows<T> rows, int n_targets,
+                                  const T* B, T* workspace, T* kept, T* left) {
+    using V = typename simd<T>::V;
+    constexpr int W = lanes<V>, R = panel_rows<T>;
+    const LastLayer<T> layer(plan, n_targets);
+    T* const errors = workspace + plan.n_workspace + layer.held_panels * layer.stride;
+    by_last_layer_panels(layer, plan, weights, rows, workspace, kept, true, [&](Panels<const T> block, int panels) {
+        for (int i = 0; i < panels; ++i) {
+            const T* const y = block.at + i * block.stride;
+            for (int j = 0; j < layer.n_out; ++j) {
+                V e[panel_vectors];
+                each<panel_vectors>([&](int v) { e[v] = load<V>(y + (layer.with_bias + j) * R + v * W); });
+                const T* const b = B + std::ptrdiff_t(j) * layer.with_bias;
+                for (int c = 0; c < layer.with_bias; ++c)
+                    each<panel_vectors>([&](int v) { e[v] = fma(splat<V>(-b[c]), load<V>(y + c * R + v * W), e[v]); });
+                each<panel_vectors>([&](int v) { store(errors + i * layer.left_stride + j * R + v * W, e[v]); });
+            }
+        }
+        dot_sums<T>({errors, layer.left_stride}, layer.n_out, block, layer.with_bias, panels, left, layer.with_bias);
+    });
+}
+
+template <class T>
+inline std::ptrdiff_t last_layer_workspace(const BatchPlan& plan, int n_targets) {
+    return plan.n_workspace + LastLayer<T>(plan, n_targets).workspace();
+}
+
+template <class T>
+inline std::ptrdiff_t last_layer_kept(const BatchPlan& plan, int n_targets, std::int64_t n) {
+    return (n + panel_rows<T> - 1) / panel_rows<T> * LastLayer<T>(plan, n_targets).stride;
+}
+
+}  // namespace deltarule::DELTARULE_ISA
