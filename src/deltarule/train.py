@@ -108,9 +108,9 @@ def steps(objective: Any, w: Array, method: Any = "conjugate_gradient", state: A
     if state is not None:
         methods.check_state(method, state, objective)
     objective = _prepared(objective, method)
-    following = _steps(objective, w, method, state)
+    following, working = _steps(objective, w, method, state), getattr(objective, "working", nullcontext)
     while True:
-        with _at_work(objective):
+        with working(), np.errstate(over="ignore", invalid="ignore"):
             state = next(following)
         yield state
 

@@ -121,7 +121,8 @@ def train(task: Task, run: Run, watch: Watch) -> Run:
             watch.begin()
             before, state = state, next(following)
             with np.errstate(over="ignore", invalid="ignore"):
-                finite = looked_at(state)[0] or is_finite(state)
+                fine, square = looked_at(state)
+                finite = fine or is_finite(state)
             if not finite:
                 failure = _divergence(task, before, state, iterations)
                 if not limits.early_stopping or progress.best_w is None:
@@ -137,7 +138,7 @@ def train(task: Task, run: Run, watch: Watch) -> Run:
             if limits.verbose:
                 _print(iterations, progress)
             useless = useless + 1 if before.loss - state.loss <= _of_no_use(before, state) else 0
-            end = _end(limits, progress, state, useless, counted.passes)
+            end = _end(limits, progress, state, square, useless, counted.passes)
             if limits.adaptive and end.why and _rate(task.method, state) > SLOWEST:
                 state = state._replace(pace=state.pace._replace(factor=state.pace.factor / SLOWER))
                 following = steps(counted, state.w, task.method, state)
@@ -163,15 +164,16 @@ def train(task: Task, run: Run, watch: Watch) -> Run:
     return run._replace(w=state.w if best is None else best, state=state, iterations=iterations)
 
 
-def _end(limits: Limits, progress: Progress, state: Any, useless: int, passes: float) -> End:
-    """Return why to stop, with no reason if there is none."""
+def _end(limits: Limits, progress: Progress, state: Any, square: float | None, useless: int, passes: float) -> End:
+    """Return why to stop, with no reason if there is none; `square` is that of the gradient, if there is one."""
     grad = getattr(state, "grad", None)
     if (grad is None or limits.early_stopping) and progress.stalled > limits.patience:
         what = {"score": "Validation score", "loss": "Validation loss", "": "Training loss"}[limits.early_stopping]
         return End(f"{what} did not improve more than tol={limits.tol:f} for {limits.patience} consecutive epochs.")
     if grad is None:
         return End("", early=True)
-    if max(float(grad.max()), -float(grad.min())) <= limits.tol:
+    may_be = square is None or square <= 1.001 * len(grad) * limits.tol**2  # otherwise some component is larger
+    if may_be and max(float(grad.max()), -float(grad.min())) <= limits.tol:
         return End(f"No component of the gradient is larger than tol={limits.tol:f}.")
     if state.stuck:
         return End(f"{state.stuck.capitalize()}.", early=True)
