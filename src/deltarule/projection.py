@@ -135,11 +135,17 @@ class Projected:
         self.solving_passes += 1.0
         w, n, k = self._xp.asarray(given, dtype=self._penalty.dtype, copy=True), self.objective.n_rows, self._width + 1
         a = w[: self._first]
-        sums = self._last.sums(a) / n
+        sums = self._last.sums(a)
+        sums /= n
         L = cholesky.raised_factor(sums[:, :k], self._penalty)
         B = cholesky.solve(L, sums[:, k:]).T
-        B = B + cholesky.solve(L, (self._last.left(a, B) / n - self._penalty * B).T).T
-        w[self._first :] = self._xp.concat([self._xp.reshape(B[:, :-1], (-1,)), B[:, -1]])
+        left = self._last.left(a, B)
+        left /= n
+        if self.objective.l2:
+            left -= self._penalty * B
+        B = B + cholesky.solve(L, left.T).T
+        w[self._first : -self._n_out] = self._xp.reshape(B[:, :-1], (-1,))
+        w[-self._n_out :] = B[:, -1]
         return Settled(given, w, L)
 
     def _columns(self, B: Array) -> Array:
