@@ -15,8 +15,8 @@ import deltarule as dr
 from deltarule.stopping import MaxPasses
 
 PASSES = 200
-REPEATS = 3
 """Passes after which training losses are compared."""
+REPEATS = 5
 WAYS = {
     "L-BFGS": dr.methods.LBFGS(),
     "BFGS (200 pairs)": dr.methods.get("bfgs"),
@@ -78,6 +78,29 @@ def _against_fann(name: str, objective: dr.Objective, seeds: int) -> list[str] |
 
 
 def _against_nnet(name: str, hidden: int, X, T, seeds: int) -> list[list[str]]:
+    network = dr.Network((X.shape[1], hidden, T.shape[1]), ("logistic", "identity"))
+    objective = dr.Objective(network, "squared_error", X, T)
+    ranges = np.column_stack([X.min(axis=0), X.max(axis=0)])
+    starts = [network.initial_weights(seed, input_ranges=ranges) for seed in range(seeds)]
+    theirs, runs, seconds = [], {}, {title: [] for title in WAYS}
+    for _ in range(REPEATS):  # in turn, so that what else the machine did counts less
+        found = _nnet(hidden, X, T, seeds)
+        if found is None:
+            return []
+        theirs.append(found)
+        for title, method in WAYS.items():
+            made = [_trained(objective, w, method, PASSES) for w in starts]
+            runs[title] = [2 * run.loss / network.n_out for run, _ in made]
+            seconds[title].append([taken for _, taken in made])
+    their_seconds, values = np.min(theirs, axis=0)
+    return [
+        _row(name, f"{title}, nnet", runs[title], values / T.size, np.min(times, axis=0), their_seconds / PASSES)
+        for title, times in seconds.items()
+    ]
+
+
+def _nnet(hidden: int, X, T, seeds: int):
+    """Return seconds and errors (2, seeds) of R's nnet, or None without R."""
     found = nnet(
         f"""
         for (seed in 1:{seeds}) {{
@@ -89,21 +112,7 @@ def _against_nnet(name: str, hidden: int, X, T, seeds: int) -> list[list[str]]:
         x=X,
         t=T,
     )
-    if found is None:
-        return []
-    their_seconds, values = np.array(found).reshape(seeds, 2).T
-    network = dr.Network((X.shape[1], hidden, T.shape[1]), ("logistic", "identity"))
-    objective = dr.Objective(network, "squared_error", X, T)
-    ranges, rows = np.column_stack([X.min(axis=0), X.max(axis=0)]), []
-    for title, method in WAYS.items():
-        errors, seconds = [], []
-        for seed in range(seeds):
-            w = network.initial_weights(seed, input_ranges=ranges)
-            runs = [_trained(objective, w, method, PASSES) for _ in range(REPEATS)]
-            errors.append(2 * runs[0][0].loss / network.n_out)
-            seconds.append(min(taken for _, taken in runs))
-        rows.append(_row(name, f"{title}, nnet", errors, values / T.size, seconds, their_seconds / PASSES))
-    return rows
+    return None if found is None else np.array(found).reshape(seeds, 2).T
 
 
 def _row(name: str, method: str, errors, theirs, seconds, their_seconds) -> list[str]:
