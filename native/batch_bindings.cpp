@@ -160,6 +160,15 @@ class BoundLastLayer {
         at(w).last_layer_left(n_threads, B.data(), kept(), out.data());
     }
 
+    bool gives_gradients() const { return kept_ && sizes_.size() == 2; }
+    double value_grad(Read<T> w, Read<T> B, Write<T> grad, int n_threads) {
+        nb::gil_scoped_release release;
+        require(summed_ && gives_gradients(), "value_grad comes after sums, with one layer before and its rows kept");
+        require_shape(B, {n_targets_, sizes_.back() + 1}, "B has the wrong shape");
+        require_shape(grad, {p_}, "grad has the wrong shape");
+        return at(w).last_layer_value_grad(n_threads, B.data(), kept(), grad.data());
+    }
+
   private:
     static constexpr std::ptrdiff_t most_kept = 1 << 22;  // numbers
     T* kept() { return kept_ ? kept_->data() : nullptr; }
@@ -223,7 +232,10 @@ void bind_type(nb::module_& m, const char* type) {
         .def("sums", &BoundLastLayer<T>::sums, "w"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a = 1,
              "Write [Y 1]' S [Y 1 T] to out.")
         .def("left", &BoundLastLayer<T>::left, "w"_a.noconvert(), "B"_a.noconvert(), "out"_a.noconvert(),
-             "n_threads"_a = 1, "Write (T - [Y 1] B')' S [Y 1] to out, after sums at the same w.");
+             "n_threads"_a = 1, "Write (T - [Y 1] B')' S [Y 1] to out, after sums at the same w.")
+        .def_prop_ro("gives_gradients", &BoundLastLayer<T>::gives_gradients, "Whether value_grad can be called.")
+        .def("value_grad", &BoundLastLayer<T>::value_grad, "w"_a.noconvert(), "B"_a.noconvert(), "grad"_a.noconvert(),
+             "n_threads"_a = 1, "Return the sum of s * loss at B; write the gradient of w, after sums at the same w.");
     m.def(
         "last_layer",
         [](Sizes sizes, Codes activations, Read<T> X, Read<T> targets, std::optional<Read<T>> s,

@@ -126,6 +126,14 @@ class BatchCall {
                    return 0.0;
                });
     }
+    // Returns Σ s · loss at B and writes the gradient of the one layer before, from what `last_layer_sums` has kept.
+    double last_layer_value_grad(int n_threads, const T* B, T* kept, T* grad) {
+        return reduce(n_threads, operations(4), table_.last_layer_workspace(plan_, n_targets_), plan_.n_weights, grad,
+                      [&](BatchRows<T> rows, T* workspace, T* to) {
+                          return table_.last_layer_value_grad(plan_, weights_, rows, n_targets_, B, workspace,
+                                                              of_rows(kept, rows), to);
+                      });
+    }
     std::ptrdiff_t last_layer_kept() const { return table_.last_layer_kept(plan_, n_targets_, rows_.n); }
 
     void predict(int n_threads, T* out) {

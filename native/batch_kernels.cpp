@@ -25,6 +25,7 @@ static BatchTable<T> batch_table() {
         .residuals_workspace = residuals_workspace<T>,
         .last_layer_sums = batch_last_layer_sums<T>,
         .last_layer_left = batch_last_layer_left<T>,
+        .last_layer_value_grad = batch_last_layer_value_grad<T>,
         .last_layer_workspace = last_layer_workspace<T>,
         .last_layer_kept = last_layer_kept<T>,
         .pack_to_predict = pack_to_predict<T>,

@@ -67,6 +67,9 @@ struct BatchTable {
                             T* sums);
     void (*last_layer_left)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, int n_targets, const T* B, T* workspace,
                             T* kept, T* left);
+    // for a network of one layer, and where rows are kept
+    double (*last_layer_value_grad)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, int n_targets, const T* B,
+                                    T* workspace, T* kept, T* grad);
     std::ptrdiff_t (*last_layer_workspace)(const BatchPlan&, int n_targets);
     std::ptrdiff_t (*last_layer_kept)(const BatchPlan&, int n_targets, std::int64_t n);
     void (*pack_to_predict)(const BatchPlan&, const T* w, T* packed);

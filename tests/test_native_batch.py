@@ -201,7 +201,16 @@ def check_last_layer(p, isa="", threads=1):
         assert np.array_equal(got[:, :k], got[:, :k].T)
         last.left(p.w[:first].copy(), B, left, threads)
         p.close(left, reference.left(w[:first], B.astype(float)))
-    return got.tobytes(), left.tobytes()
+    grad = np.full(first, np.nan, p.dtype)
+    if not last.gives_gradients:
+        with pytest.raises(ValueError, match="value_grad comes after sums, with one layer before"):
+            last.value_grad(p.w[:first].copy(), B, grad, threads)
+        return got.tobytes(), left.tobytes()
+    whole = np.concatenate([w[:first], B[:, :-1].ravel(), B[:, -1]]).astype(float)
+    value, gradient = engine.value_grad(whole, rows)
+    p.close(last.value_grad(p.w[:first].copy(), B, grad, threads), value, max(1.0, np.sqrt(len(p.X)) / 10))
+    p.close(grad, gradient[:first], max(1.0, np.sqrt(len(p.X)) / 10))
+    return got.tobytes(), left.tobytes(), grad.tobytes()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -46,10 +46,11 @@ def of(objective: Any) -> Any:
 
 
 class Settled(NamedTuple):
-    """Weights as they were given, the same with the best last layer, and the Cholesky factor of M."""
+    """Weights as they were given, the same with the best last layer, this as B (n_out, width + 1), the factor of M."""
 
     given: Array
     w: Array
+    B: Array
     factor: Array
 
 
@@ -80,6 +81,7 @@ class Projected:
         zero = 0 * rows.X[0, 0]
         self._penalty = self._xp.stack([zero + objective.l2] * width + [zero])
         self._last = engine.last_layer(rows)
+        self._short_cut = getattr(self._last, "value_grad", None)
         self._recent: tuple[Settled, ...] = ()
         self.solving_passes = 0.0
 
@@ -99,9 +101,25 @@ class Projected:
 
     def value_grad(self, w: Array) -> tuple[float, Array]:
         """Return φ and its gradient (p,), 0 for the last layer."""
-        value, grad = self.objective.value_grad(self.settled(w))
+        settled = self._settle(w)
+        if self._short_cut is not None and settled is self._recent[0]:
+            return self._without_way_forward(settled)
+        value, grad = self.objective.value_grad(settled.w)
         grad[self._first :] = 0
         return value, grad
+
+    def _without_way_forward(self, settled: Settled) -> tuple[float, Array]:
+        """Return φ and its gradient where the last layer has just been solved for, from what that has left."""
+        w, n, l2 = settled.w, self.objective.n_rows, self.objective.l2
+        grad = self._xp.zeros_like(w)
+        total, hidden = self._short_cut(w[: self._first], settled.B)
+        hidden /= n
+        grad[: self._first] = hidden
+        if not l2:
+            return total / n, grad
+        for i, j, _ in self.objective.network.spans[:-1]:
+            grad[i:j] += l2 * w[i:j]
+        return total / n + self.objective.penalty(w), grad
 
     def gauss_newton(self, w: Array) -> tuple[float, Array, Array]:
         """Return φ, its gradient (p,), and Kaufman's matrix (p, p): S, and H_bb for the last layer."""
@@ -146,7 +164,7 @@ class Projected:
         B = B + cholesky.solve(L, left.T).T
         w[self._first : -self._n_out] = self._xp.reshape(B[:, :-1], (-1,))
         w[-self._n_out :] = B[:, -1]
-        return Settled(given, w, L)
+        return Settled(given, w, B, L)
 
     def _columns(self, B: Array) -> Array:
         """Return B (len(b), m) as (width + 1, n_out · m): each output's weights and below them its bias."""

@@ -39,7 +39,10 @@ Visit = Callable[[Array, Array, int, float], tuple[int, float]]
 
 
 class LastLayer(Protocol):
-    """The least-squares problem of a linear last layer: targets T (n, n_out) from its inputs Y (n, width) and a 1."""
+    """The least-squares problem of a linear last layer: targets T (n, n_out) from its inputs Y (n, width) and a 1.
+
+    It may have ``value_grad(a, B)``, Σ s · loss and its gradient in a, for after `sums` at the same a.
+    """
 
     def sums(self, a: Array) -> Array:
         """Return [Y 1]ᵀ S [Y 1 T], (width + 1, width + 1 + n_out), at the weights before that layer, a."""

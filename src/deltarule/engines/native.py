@@ -198,7 +198,8 @@ class NativeEngine:
         *_, width, n_out = self.network.sizes
         sizes, codes, *_ = self._formulas
         bound = kernels().last_layer(sizes[:-1], codes[:-1], *_packed(*rows))
-        return NativeLastLayer(bound, (width + 1, width + 1 + n_out), rows.X.dtype)
+        kind = NativeSecondLayer if bound.gives_gradients else NativeLastLayer
+        return kind(bound, (width + 1, width + 1 + n_out), rows.X.dtype)
 
     def epoch(
         self, w: Numbers, memory: Numbers, count: int, rows: Rows, order: Numbers, update: Update
@@ -254,6 +255,15 @@ class NativeLastLayer:
         out = np.empty(B.shape, dtype=self.dtype)
         self.bound.left(_contiguous(a), _contiguous(B), out, n_threads())
         return out
+
+
+class NativeSecondLayer(NativeLastLayer):
+    """That of a last layer with one layer before it, whose gradient then takes no way forward."""
+
+    def value_grad(self, a: Numbers, B: Numbers) -> tuple[float, Numbers]:
+        """Return Σ s · loss and its gradient in a, after `sums` at the same a."""
+        grad = np.empty_like(a)
+        return self.bound.value_grad(_contiguous(a), _contiguous(B), grad, n_threads()), grad
 
 
 def _rule(rule: Rule) -> tuple[int, tuple[float, ...]]:
