@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <numeric>
 
 #include "threads.hpp"
 
@@ -30,26 +31,33 @@ inline void pause() {
 #endif
 }
 
-// What shared loops took against what one thread would have taken, and until when none is shared. It holds for all
-// calls of a thread: the next one, of an epoch of two milliseconds say, would find the same.
+// What loops take, shared and not, in terms of the least that their pieces have taken; and until when none is shared. It
+// holds for all calls of a thread: the next one, of an epoch of two milliseconds say, would find the same.
 struct Gain {
-    Nanoseconds took = 0, alone = 0, alone_until = 0;
-    int loops = 0, times_alone = least_times;
+    Nanoseconds took = 0, least = 0, alone_until = 0;
+    int loops = 0;
+    double usual = 1;  // of a loop that is not shared
 
     bool none_expected() const { return clock_now() < alone_until; }
 
-    void note(Nanoseconds shared, Nanoseconds one_thread) {
-        took += shared;
-        alone += one_thread;
-        if (++loops < loops_noted) return;
-        if (double(took) > least_gain * double(alone)) {
-            alone_until = clock_now() + times_alone * took;
-            times_alone = std::min(2 * times_alone, most_times);
-        } else {
-            times_alone = least_times;
-        }
+    void note_alone(Nanoseconds loop, Nanoseconds least_of_loop) {
+        if (least_of_loop > 0) usual += (std::min(double(loop) / double(least_of_loop), most_usual) - usual) / loops_noted;
+    }
+
+    void note_shared(Nanoseconds loop, Nanoseconds least_of_loop) {
+        took += loop;
+        least += least_of_loop;
+        ++loops;
+        const double alone = usual * double(least), gain = alone - double(took);
+        if (loops < loops_noted && !(loops >= loops_of_loss && gain < -alone / 4)) return;
+        if (gain < alone / 20) rest(std::max(-gain, alone / 20));
         loops = 0;
-        took = alone = 0;
+        took = least = 0;
+    }
+
+    // At the end of a call: how long it was waited for the others to end.
+    void note_end(Nanoseconds waited) {
+        if (waited > most_to_end) rest(double(waited));
     }
 
     static Gain& of_thread() {
@@ -58,26 +66,32 @@ struct Gain {
     }
 
   private:
-    static constexpr int loops_noted = 32, least_times = 16, most_times = 128;
-    static constexpr double least_gain = 0.95;
+    void rest(double lost) { alone_until = clock_now() + Nanoseconds(times_alone * lost); }
+
+    static constexpr Nanoseconds most_to_end = 200'000;  // threads that get a processor at once take 20 to 50 µs
+    static constexpr int loops_noted = 32, loops_of_loss = 8;
+    static constexpr double times_alone = 64, most_usual = 2;
 };
 
 class Team {
   public:
     // As many threads, the calling one included, as the system gives; one where others are not expected to help.
-    explicit Team(int n_threads) {
-        if (n_threads < 2 || gain_.none_expected()) return;
-        others_.reserve(std::size_t(n_threads - 1));
+    explicit Team(int n_threads) : wanted_(n_threads) {
+        if (wanted_ < 2 || gain_.none_expected()) return;
+        others_.reserve(std::size_t(wanted_ - 1));
         try {
-            for (int thread = 1; thread < n_threads; ++thread) others_.emplace_back([this, thread] { help(thread); });
+            for (int thread = 1; thread < wanted_; ++thread) others_.emplace_back([this, thread] { help(thread); });
         } catch (const std::system_error&) {
             // the system gives no more threads: those there are do the work
         }
     }
     ~Team() {
+        if (others_.empty()) return;
         ended_.store(true);
         tell();
+        const Nanoseconds start = clock_now();
         for (auto& other : others_) other.join();
+        gain_.note_end(clock_now() - start);
     }
     Team(const Team&) = delete;
     Team& operator=(const Team&) = delete;
@@ -86,7 +100,7 @@ class Team {
     // the least time that each piece has taken in any loop of this kind, 0 at first.
     template <class Work>
     void share(int pieces, Nanoseconds* least, const Work& work) {
-        if (others_.empty() || pieces < 2 || pieces > most_pieces || gain_.none_expected()) {
+        if (wanted_ < 2) {
             for (int piece = 0; piece < pieces; ++piece) work(piece, 0);
             return;
         }
@@ -96,22 +110,18 @@ class Team {
             const Nanoseconds took = clock_now() - start;
             if (least[piece] == 0 || took < least[piece]) least[piece] = took;
         };
-        using Timed = decltype(timed);
         const Nanoseconds start = clock_now();
-        call_ = [](const void* of, int piece, int thread) { (*static_cast<const Timed*>(of))(piece, thread); };
-        work_ = &timed;
-        undone_.store(pieces);
-        untaken_.store(++loop_ << 32 | std::uint64_t(pieces));
-        const int started = arrived_.load();
-        tell();
-        while (take(0)) {}
-        const auto done = [this] { return undone_.load() == 0; };
-        if (!spin_until(done))
-            while (const int undone = undone_.load()) undone_.wait(undone);
-        Nanoseconds alone = 0;
-        for (int piece = 0; piece < pieces; ++piece) alone += least[piece];
-        if (started > 0) gain_.note(clock_now() - start, alone);
-        if (failed_.load()) std::rethrow_exception(failure_);
+        const bool shared = !others_.empty() && pieces > 1 && pieces <= most_pieces && start >= gain_.alone_until;
+        const bool helped = shared && arrived_.load() > 0;
+        if (shared)
+            share_out(pieces, timed);
+        else
+            for (int piece = 0; piece < pieces; ++piece) timed(piece, 0);
+        const Nanoseconds took = clock_now() - start, least_of_loop = std::accumulate(least, least + pieces, Nanoseconds(0));
+        if (helped)
+            gain_.note_shared(took, least_of_loop);
+        else if (!shared)
+            gain_.note_alone(took, least_of_loop);
     }
 
   private:
@@ -123,6 +133,19 @@ class Team {
         for (int spin = 0; spin < spins; ++spin, pause())
             if (done()) return true;
         return false;
+    }
+
+    template <class Work>
+    void share_out(int pieces, const Work& work) {
+        call_ = [](const void* of, int piece, int thread) { (*static_cast<const Work*>(of))(piece, thread); };
+        work_ = &work;
+        undone_.store(pieces);
+        untaken_.store(++loop_ << 32 | std::uint64_t(pieces));
+        tell();
+        while (take(0)) {}
+        if (!spin_until([this] { return undone_.load() == 0; }))
+            while (const int undone = undone_.load()) undone_.wait(undone);
+        if (failed_.load()) std::rethrow_exception(failure_);
     }
 
     void tell() {
@@ -157,6 +180,7 @@ class Team {
         }
     }
 
+    const int wanted_;
     std::vector<std::thread> others_;
     Gain& gain_ = Gain::of_thread();
     void (*call_)(const void*, int, int) = nullptr;
