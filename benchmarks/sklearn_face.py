@@ -48,8 +48,8 @@ ROWS_ONE_BY_ONE, VISITS = 5000, 10_000
 THEIR_ROWS, THEIR_VISITS = 1000, 1000
 """The same for scikit-learn, which takes some 300 µs for each, however many there are."""
 SEEDS = range(10)
-REST = 0.1
-"""Seconds before each fit that is measured as installed, in which threads of the one before go to sleep."""
+WARM_UP = 0.25
+"""Seconds of each fit before it is timed as installed, in which BLAS's threads of the one before go to sleep."""
 
 
 def problem(n, n_in):
@@ -116,8 +116,10 @@ def speeds(ways, chosen, extent, clock=process_time):
         for solver, (settings, _) in ways.items():
             settings = {"solver": solver} | settings
             works = [work(package, name, hidden, X, y, settings, extent) for package in (ours, theirs)]
-            repeats = 2 if len(X) > MANY_ROWS and extent is all_rows else 6
-            seconds = race(dict(enumerate(fit for fit, _, _ in works)), repeats, clock, REST if AS_INSTALLED else 0.0)
+            repeats = 2 if len(X) > MANY_ROWS and extent is all_rows else 4 if AS_INSTALLED else 6
+            seconds = race(
+                dict(enumerate(fit for fit, _, _ in works)), repeats, clock, WARM_UP if AS_INSTALLED else 0.0
+            )
             here, there = (min(seconds[i]) / made.n_iter_ for i, (_, made, _) in enumerate(works))
             if extent is one_by_one:
                 here, there = (each / rows for each, (_, _, rows) in zip((here, there), works, strict=True))
