@@ -17,15 +17,20 @@ def one_thread() -> None:
 
 
 def race(
-    ways: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = perf_counter
+    ways: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = perf_counter, warm_up: float = 0.0
 ) -> dict[str, list[float]]:
     """Return the seconds of each way, one number a repeat, after one repeat that is not counted.
 
     For work of one thread the clock may be `time.process_time`, which stands still while others have the processor.
+    Before each is timed it goes on for `warm_up` seconds: threads of BLAS that the one before has used stay awake for a
+    while.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for repeat in range(repeats + 1):
         for name, work in ways.items():
+            until = perf_counter() + warm_up
+            while perf_counter() < until:
+                work()
             start = clock()
             work()
             if repeat:

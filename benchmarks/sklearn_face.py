@@ -1,16 +1,21 @@
 """MLPRegressor and MLPClassifier against scikit-learn's of that name: same data, same settings, in one run.
 
-Both get one thread, for that is what each of them uses in a grid search over all processors.
+Both get one thread, for that is what each of them uses in a grid search over all processors. Mini-batches and lbfgs are
+measured once more as installed: each package takes the threads that it takes on this machine.
 """
 
 import argparse
 import os
+import subprocess
+import sys
 import warnings
-from time import process_time
+from time import perf_counter, process_time
 
-from sidebyside import machine, one_thread, race, table, versions
+from sidebyside import ONE_THREAD, machine, one_thread, race, table, versions
 
-one_thread()
+AS_INSTALLED = "as_installed" in sys.argv
+if not AS_INSTALLED:
+    one_thread()
 
 import numpy as np  # noqa: E402  # after the number of threads is set
 import sklearn.neural_network as theirs  # noqa: E402
@@ -20,7 +25,8 @@ from sklearn.model_selection import train_test_split  # noqa: E402
 import deltarule as ours  # noqa: E402
 from deltarule.engines import native  # noqa: E402
 
-os.environ[native.THREADS] = "1"
+if not AS_INSTALLED:
+    os.environ[native.THREADS] = "1"
 SHAPES = ((10, (8,)), (10, (32,)), (8, (50, 20)), (20, (100,)), (30, (64, 64)))
 """Inputs and hidden layers of the problems made up here, each with 2,000 rows and one output."""
 BATCHES = {
@@ -42,6 +48,8 @@ ROWS_ONE_BY_ONE, VISITS = 5000, 10_000
 THEIR_ROWS, THEIR_VISITS = 1000, 1000
 """The same for scikit-learn, which takes some 300 µs for each, however many there are."""
 SEEDS = range(10)
+WARM_UP = 0.25
+"""Seconds of each fit before it is timed as installed, in which BLAS's threads of the one before go to sleep."""
 
 
 def problem(n, n_in):
@@ -98,7 +106,7 @@ def work(package, name, hidden, X, y, settings, extent):
     return fit, made, rows
 
 
-def speeds(ways, chosen, extent):
+def speeds(ways, chosen, extent, clock=process_time):
     """Return a line for each problem: the time of an iteration or a row, and how many times as fast each way is."""
     lines = []
     for title, name, hidden, X, y in problems():
@@ -108,8 +116,10 @@ def speeds(ways, chosen, extent):
         for solver, (settings, _) in ways.items():
             settings = {"solver": solver} | settings
             works = [work(package, name, hidden, X, y, settings, extent) for package in (ours, theirs)]
-            repeats = 2 if len(X) > MANY_ROWS and extent is all_rows else 6
-            seconds = race(dict(enumerate(fit for fit, _, _ in works)), repeats, process_time)
+            repeats = 2 if len(X) > MANY_ROWS and extent is all_rows else 4 if AS_INSTALLED else 6
+            seconds = race(
+                dict(enumerate(fit for fit, _, _ in works)), repeats, clock, WARM_UP if AS_INSTALLED else 0.0
+            )
             here, there = (min(seconds[i]) / made.n_iter_ for i, (_, made, _) in enumerate(works))
             if extent is one_by_one:
                 here, there = (each / rows for each, (_, _, rows) in zip((here, there), works, strict=True))
@@ -153,8 +163,24 @@ def batches(chosen):
     ]
 
 
+def as_installed(chosen):
+    """Return the second part: the same with the threads that each package takes by default.
+
+    NumPy's are set when it is imported, so where they are limited another process measures.
+    """
+    if not AS_INSTALLED:
+        env = {name: value for name, value in os.environ.items() if name not in (*ONE_THREAD, native.THREADS)}
+        command = [sys.executable, __file__, as_installed.__name__, "--problem", chosen]
+        return [subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()]
+    return [
+        f"As installed, each with the threads that it takes by itself on {os.cpu_count()} processors "
+        f"({ours.engines.in_use()}): elapsed time of an iteration, the least of several fits in turn:",
+        table(["problem", *BATCHES], speeds(BATCHES, chosen, all_rows, perf_counter)),
+    ]
+
+
 def single_rows(chosen):
-    """Return the second part: how fast rows one by one are."""
+    """Return the third part: how fast rows one by one are."""
     return [
         f"With batch_size=1, processor time of `fit` for each row visited: {VISITS:,} visits of at most "
         f"{ROWS_ONE_BY_ONE:,} rows here, {THEIR_VISITS:,} visits of {THEIR_ROWS:,} there, whose time a row is the same "
@@ -164,7 +190,7 @@ def single_rows(chosen):
 
 
 def good(chosen):
-    """Return the third part: how good both are."""
+    """Return the fourth part: how good both are."""
     return [
         f"R² or accuracy on held-out rows, mean and standard deviation over {len(SEEDS)} seeds, and the largest "
         "difference of any weight between both (lbfgs takes other steps):",
@@ -172,7 +198,7 @@ def good(chosen):
     ]
 
 
-PARTS = {"batches": batches, "single_rows": single_rows, "good": good}
+PARTS = {"batches": batches, "as_installed": as_installed, "single_rows": single_rows, "good": good}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ inline void add_block_gradient(const BatchPlan& plan, T* workspace, const T* X, 
                        workspace + plan.columns);
         } else {
             const Panels<const T> Y{workspace + (l == 0 ? plan.x : plan.layers[l - 1].y),
-                                    l == 0 ? plan.x_panel : plan.layers[l - 1].panel};
+                                    l == 0 ? plan.x_panel : plan.layers[l - 1].y_panel};
             dot_sums(D, layer.n_out, Y, layer.n_in, (rows + R - 1) / R, grad + layer.w, layer.n_in);
         }
     }
@@ -62,7 +62,7 @@ inline double batch_value(const BatchPlan& plan, BatchWeights<T> weights, BatchR
     double total = 0;
     panel_by_panel(plan, weights, rows.X, rows.n, workspace, [&](std::int64_t first, int n, const T* arrived) {
         const PanelView<T> at{plan, workspace, 0, arrived};
-        forward<false>(at, weights, rows.X + first * n_in, n);
+        forward<Slopes::none>(at, weights, rows.X + first * n_in, n);
         total += output_loss<false>(at, rows.targets + first * n_out, rows.s ? rows.s + first : nullptr, n);
     });
     return total;
@@ -79,9 +79,9 @@ inline double batch_value_grad(const BatchPlan& plan, BatchWeights<T> weights, B
         panel_by_panel(plan, weights, X, in_block, workspace, [&](std::int64_t offset, int n, const T* arrived) {
             const std::int64_t first = start + offset;
             const PanelView<T> at{plan, workspace, int(offset / panel_rows<T>), arrived};
-            forward<true>(at, weights, X + offset * n_in, n);
+            forward<Slopes::lean>(at, weights, X + offset * n_in, n);
             total += output_loss<true>(at, rows.targets + first * n_out, rows.s ? rows.s + first : nullptr, n);
-            backward(at, weights);
+            backward<Slopes::lean>(at, weights);
         });
         add_block_gradient(plan, workspace, X, in_block, grad);
     });

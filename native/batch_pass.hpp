@@ -57,8 +57,17 @@ inline void arrive_rows(const BatchPlan& plan, BatchWeights<T> weights, const T*
                   workspace + plan.x);
 }
 
-// What arrives at layer l from the layer before, or from X.
-template <class T>
+// What the way forward keeps of the slopes. lean: all but those of relu in hidden layers, which its outputs tell.
+enum class Slopes { none, lean, kept };
+
+template <Slopes slopes>
+inline bool rectifies(const BatchPlan& plan, int l) {
+    return slopes != Slopes::kept && l + 1 < plan.network.depth &&
+           Activation(plan.layers[l].activation) == Activation::relu;
+}
+
+// What arrives at layer l from the layer before, or from X, or for the first layer without X from the panel of inputs.
+template <End end, class T>
 inline void arrive(const PanelView<T>& at, int l, BatchWeights<T> weights, const T* X, int rows, T* e) {
     const BatchLayer& layer = at.plan.layers[l];
     const T *A = weights.packed + layer.forward, *bias = weights.w + layer.b;
@@ -68,24 +77,29 @@ inline void arrive(const PanelView<T>& at, int l, BatchWeights<T> weights, const
         to_panel(arrived, vectors_of<T>(layer.n_out) * simd<T>::width, rows, layer.n_out, e);
         return;
     }
-    if (l == 0) to_panel(X, layer.n_in, rows, layer.n_in, at.x());
-    multiply<Start::bias, End::store>(A, at.y(l - 1), layer.n_in, layer.n_out, bias, e);
+    if (l == 0 && X) to_panel(X, layer.n_in, rows, layer.n_in, at.x());
+    multiply<Start::bias, end>(A, at.y(l - 1), layer.n_in, layer.n_out, bias, e);
 }
 
 // The outputs of `rows` rows, and what is kept for the way back.
-template <bool with_slope, class T>
+template <Slopes slopes, class T>
 inline void forward(const PanelView<T>& at, BatchWeights<T> weights, const T* X, int rows) {
     const BatchPlan& plan = at.plan;
     const int last = plan.network.depth - 1;
     for (int l = 0; l <= last; ++l) {
         const BatchLayer& layer = plan.layers[l];
         const std::ptrdiff_t numbers = std::ptrdiff_t(layer.n_out) * panel_rows<T>;
-        arrive(at, l, weights, X, rows, at.y(l));
+        if (rectifies<slopes>(plan, l)) {
+            arrive<End::rectify>(at, l, weights, X, rows, at.y(l));
+            if (l == 0 && plan.forward_rows) activate<false>(layer.activation, numbers, at.y(l), at.y(l));
+            continue;
+        }
+        arrive<End::store>(at, l, weights, X, rows, at.y(l));
         const bool softmax = Activation(layer.activation) == Activation::softmax;
         if (softmax || (l == last && plan.network.fused)) __builtin_memcpy(at.arrived(), at.y(l), numbers * sizeof(T));
         if (softmax)
             softmax_panel(layer.n_out, at.arrived(), at.y(l));
-        else if (with_slope && !(l == last && plan.network.fused))
+        else if (slopes != Slopes::none && !(l == last && plan.network.fused))
             activate<true>(layer.activation, numbers, at.y(l), at.slope(l));
         else
             activate<false>(layer.activation, numbers, at.y(l), at.y(l));
@@ -139,20 +153,24 @@ inline double output_loss(const PanelView<T>& at, const T* targets, const T* s, 
 }
 
 // The local gradients of every layer from those of the outputs, each in the place of its slopes; and their sums.
-template <class T>
+template <Slopes slopes, class T>
 inline void backward(const PanelView<T>& at, BatchWeights<T> weights) {
     using V = typename simd<T>::V;
     constexpr int W = lanes<V>, R = panel_rows<T>;
     const int last = at.plan.network.depth - 1;
     const T* d = at.slope(last);
-    T* total = at.workspace + at.plan.layers[last].bias;
+    T* total = at.total(last);
     for (int j = 0; j < at.plan.layers[last].n_out; ++j, d += R, total += W)
         store(total, load<V>(total) + ((load<V>(d) + load<V>(d + W)) + load<V>(d + 2 * W)));
     for (int l = last; l > 0; --l) {
         const BatchLayer& layer = at.plan.layers[l];
-        multiply<Start::zero, End::times_and_total, T>(weights.packed + layer.backward, at.slope(l), layer.n_out,
-                                                       layer.n_in, nullptr, at.slope(l - 1),
-                                                       at.workspace + at.plan.layers[l - 1].bias);
+        const T* const A = weights.packed + layer.backward;
+        if (rectifies<slopes>(at.plan, l - 1))
+            multiply<Start::zero, End::rectified_and_total, T>(A, at.slope(l), layer.n_out, layer.n_in, nullptr,
+                                                               at.slope(l - 1), at.total(l - 1), at.y(l - 1));
+        else
+            multiply<Start::zero, End::times_and_total, T>(A, at.slope(l), layer.n_out, layer.n_in, nullptr,
+                                                           at.slope(l - 1), at.total(l - 1));
     }
 }
 

@@ -15,7 +15,9 @@ struct BatchLayer {
     std::ptrdiff_t w, b;               // in w
     std::ptrdiff_t forward, backward;  // in the packed weights
     std::ptrdiff_t y, slope, bias;     // in the workspace: outputs, slopes (later local gradients), sums of those
-    std::ptrdiff_t panel;              // numbers from one panel of outputs, or of slopes, to the next
+    std::ptrdiff_t panel;              // numbers from one panel of slopes to the next
+    std::ptrdiff_t y_panel;            // the same of outputs; 0: there is one only
+    std::ptrdiff_t strips;             // in the workspace: inputs for the gradient; below 0: it takes them in panels
 };
 
 struct BatchPlan {
@@ -27,7 +29,8 @@ struct BatchPlan {
     std::ptrdiff_t predict_row;  // predictions: the longest row of a layer's outputs; 0: they go in panels
     std::ptrdiff_t x, columns, scratch;  // in the workspace
     std::ptrdiff_t x_panel;              // numbers from one panel of inputs to the next
-    std::ptrdiff_t n_weights, n_packed, n_workspace;  // numbers
+    // numbers; the workspace begins with what each thread has of its own where several share the rest
+    std::ptrdiff_t n_weights, n_packed, n_own, n_workspace;
 };
 
 template <class T>

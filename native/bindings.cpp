@@ -9,6 +9,7 @@
 
 #include "isa.hpp"
 #include "kernels.hpp"
+#include "mini_batch_driver.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -41,11 +42,20 @@ std::int64_t n_weights(const std::vector<std::int64_t>& sizes) {
 }
 
 template <class T>
-EpochResult run(const OnlineTable& t, const EpochArguments<T>& a) {
+EpochResult run(const std::string& isa, const EpochArguments<T>& a, int n_threads) {
+    if (a.batch_size >= rows_for_mini_batches) {
+        const MiniBatchTables tables =
+            choose(isa, baseline::mini_batch_tables, avx2::mini_batch_tables, avx512::mini_batch_tables);
+        if constexpr (sizeof(T) == 8)
+            return epoch_of_mini_batches(tables.of_double, a, n_threads);
+        else
+            return epoch_of_mini_batches(tables.of_float, a, n_threads);
+    }
+    const OnlineTable rows = table(isa);
     if constexpr (sizeof(T) == 8)
-        return t.epoch64(a);
+        return rows.epoch64(a);
     else
-        return t.epoch32(a);
+        return rows.epoch32(a);
 }
 
 template <class T>
@@ -53,7 +63,8 @@ std::pair<std::int64_t, double> epoch(const std::vector<std::int64_t>& sizes, co
                                       int loss, double parameter, bool fused, Write<T> w, Write<T> memory,
                                       std::int64_t count, Read<T> X, Read<T> targets, std::optional<Read<T>> s,
                                       std::optional<Order> order, std::int64_t batch_size, int rule,
-                                      std::array<double, 3> hyper, double rate, double l2, const std::string& isa) {
+                                      std::array<double, 3> hyper, double rate, double l2, int n_threads,
+                                      const std::string& isa) {
     require(sizes.size() >= 2 && activations.size() + 1 == sizes.size(), "sizes and activations do not fit");
     for (auto size : sizes) require(size >= 1, "a size below 1");
     for (int code : activations) require(0 <= code && code < 17, "an unknown activation");
@@ -77,9 +88,8 @@ std::pair<std::int64_t, double> epoch(const std::vector<std::int64_t>& sizes, co
                               w.data(), memory.data(), count, X.data(), targets.data(), s ? s->data() : nullptr,
                               order ? order->data() : nullptr, visits, batch_size, RuleCode(rule),
                               {hyper[0], hyper[1], hyper[2]}, rate, l2};
-    const OnlineTable kernels = table(isa);
     nb::gil_scoped_release release;
-    const EpochResult r = run(kernels, a);
+    const EpochResult r = run(isa, a, n_threads);
     return {r.count, r.loss_sum};
 }
 
@@ -98,7 +108,8 @@ template <class T>
 void bind_type(nb::module_& m) {
     m.def("epoch", epoch<T>, "sizes"_a, "activations"_a, "loss"_a, "parameter"_a, "fused"_a, "w"_a.noconvert(),
           "memory"_a.noconvert(), "count"_a, "X"_a.noconvert(), "T"_a.noconvert(), "s"_a.noconvert().none(),
-          "order"_a.noconvert().none(), "batch_size"_a, "rule"_a, "hyper"_a, "rate"_a, "l2"_a, "isa"_a = "",
+          "order"_a.noconvert().none(), "batch_size"_a, "rule"_a, "hyper"_a, "rate"_a, "l2"_a, "n_threads"_a = 1,
+          "isa"_a = "",
           "Visit the rows in `order`, moving w and memory in place; return (count, sum of s * loss).");
     m.def("evaluate", evaluate<T>, "name"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "",
           "Write function(x) to y, for tests.");

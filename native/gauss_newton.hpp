@@ -261,7 +261,7 @@ inline double batch_gauss_newton(const BatchPlan& plan, BatchWeights<T> weights,
             const std::int64_t first = start + offset;
             const PanelView<T> at{plan, workspace, int(offset / panel_rows<T>)};
             const T* s = rows.s ? rows.s + first : nullptr;
-            forward<true>(at, weights, rows.X + first * n_in, n);
+            forward<Slopes::kept>(at, weights, rows.X + first * n_in, n);
             to_panel(rows.targets + first * n_out, n_out, n, n_out, at.targets());
             pull_back_roots(at, space, memory, weights, s, n);
             if (space.whole)
@@ -269,7 +269,7 @@ inline double batch_gauss_newton(const BatchPlan& plan, BatchWeights<T> weights,
             else
                 keep_inputs(at, space, memory, rows.X + first * n_in, n);
             total += output_loss<true>(at, rows.targets + first * n_out, s, n);
-            backward(at, weights);
+            backward<Slopes::kept>(at, weights);
         });
         add_block_gradient(plan, workspace, rows.X + start * n_in, in_block, grad);
         if (!space.whole) return add_block_products(plan, space, memory, in_block, sums);

@@ -49,11 +49,11 @@ inline void batch_gauss_newton_product(const BatchPlan& plan, BatchWeights<T> we
         cut(in_block, R, [&](std::int64_t offset, int n) {
             const std::int64_t first = start + offset;
             const PanelView<T> at{plan, workspace, int(offset / R)};
-            forward<true>(at, weights, rows.X + first * n_in, n);
+            forward<Slopes::kept>(at, weights, rows.X + first * n_in, n);
             to_panel(rows.targets + first * n_out, n_out, n, n_out, at.targets());
             for (int l = 0; l <= last; ++l) {
                 const BatchLayer& layer = plan.layers[l];
-                arrive(at, l, along, rows.X + first * n_in, n, next);
+                arrive<End::store>(at, l, along, rows.X + first * n_in, n, next);
                 if (l > 0)
                     multiply<Start::sum, End::store>(weights.packed + layer.forward, here, layer.n_in, layer.n_out,
                                                      weights.w + layer.b, next);
@@ -65,7 +65,7 @@ inline void batch_gauss_newton_product(const BatchPlan& plan, BatchWeights<T> we
                 next = swap;
             }
             curve(at, rows.s ? rows.s + first : nullptr, n, here);
-            backward(at, weights);
+            backward<Slopes::kept>(at, weights);
         });
         add_block_gradient(plan, workspace, rows.X + start * n_in, in_block, out);
     });

@@ -40,14 +40,24 @@ template <int largest, class F>
 
 // How a product begins and ends.
 enum class Start { zero, bias, sum };
-// times: C holds factors (slopes), which the sums are multiplied with; and_total: adds what a row of C sums to, lane
-// by lane, to a vector of totals
-enum class End { store, times, times_and_total };
+// rectify: sums below 0 become 0. times: C holds factors (slopes), which the sums are multiplied with; rectified: they are
+// 1 where `outputs` is above 0, else 0; and_total: what a row of C sums to is added, lane by lane, to a vector of totals
+enum class End { store, rectify, times, times_and_total, rectified_and_total };
+
+// The sums of a tile as they are stored in place of `before`.
+template <End end, class V>
+[[gnu::always_inline]] inline V ended(V sum, const lane_of<V>* before, const lane_of<V>* outputs) {
+    if constexpr (end == End::rectify) return max(V{}, sum);
+    if constexpr (end == End::times || end == End::times_and_total) return sum * load<V>(before);
+    if constexpr (end == End::rectified_and_total) return select<V>(load<V>(outputs) > V{}, sum, V{});
+    return sum;
+}
 
 template <int M, Start start, End end, class T>
-inline void multiply_tile(const T* A, const T* B, int K, const T* bias, T* C, T* totals) {
+inline void multiply_tile(const T* A, const T* B, int K, const T* bias, T* C, T* totals, const T* outputs) {
     using V = typename simd<T>::V;
     constexpr int W = lanes<V>, R = panel_rows<T>;
+    constexpr bool totals_too = end == End::times_and_total || end == End::rectified_and_total;
     V c[M][panel_vectors];
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m)
@@ -57,6 +67,18 @@ inline void multiply_tile(const T* A, const T* B, int K, const T* bias, T* C, T*
             if constexpr (start == Start::bias) c[m][v] = splat<V>(bias[m]);
             if constexpr (start == Start::sum) c[m][v] = load<V>(C + m * R + v * W);
         }
+    if constexpr (M == 1) {  // three sums would wait for each other: even and odd k apart
+        V odd[panel_vectors]{};
+#pragma GCC unroll 1
+        for (; K > 1; K -= 2, A += 2, B += 2 * R)
+#pragma GCC unroll 3
+            for (int v = 0; v < panel_vectors; ++v) {
+                c[0][v] = fma(splat<V>(A[0]), load<V>(B + v * W), c[0][v]);
+                odd[v] = fma(splat<V>(A[1]), load<V>(B + R + v * W), odd[v]);
+            }
+#pragma GCC unroll 3
+        for (int v = 0; v < panel_vectors; ++v) c[0][v] += odd[v];
+    }
 #pragma GCC unroll 1
     for (int k = 0; k < K; ++k, A += M, B += R) {
         const V b0 = load<V>(B), b1 = load<V>(B + W), b2 = load<V>(B + 2 * W);
@@ -72,11 +94,11 @@ inline void multiply_tile(const T* A, const T* B, int K, const T* bias, T* C, T*
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 3
         for (int v = 0; v < panel_vectors; ++v) {
-            T* at = C + m * R + v * W;
-            if constexpr (end != End::store) c[m][v] *= load<V>(at);
-            store(at, c[m][v]);
+            const int at = m * R + v * W;
+            c[m][v] = ended<end>(c[m][v], C + at, outputs ? outputs + at : outputs);
+            store(C + at, c[m][v]);
         }
-    if constexpr (end == End::times_and_total)
+    if constexpr (totals_too)
 #pragma GCC unroll 8
         for (int m = 0; m < M; ++m)
             store(totals + m * W, load<V>(totals + m * W) + ((c[m][0] + c[m][1]) + c[m][2]));
@@ -84,33 +106,70 @@ inline void multiply_tile(const T* A, const T* B, int K, const T* bias, T* C, T*
 
 // C (M rows of a panel) = A' B with A packed by `pack`: for each tile of M, K rows as high as the tile.
 template <Start start, End end, class T>
-inline void multiply(const T* A, const T* B, int K, int M, const T* bias, T* C, T* totals = nullptr) {
+inline void multiply(const T* A, const T* B, int K, int M, const T* bias, T* C, T* totals = nullptr,
+                     const T* outputs = nullptr) {
     const Tiles tiles(M, tile_height);
     for (int i = 0; i < tiles.count; ++i) {
         const int first = tiles.start(i);
+        const std::ptrdiff_t at = std::ptrdiff_t(first) * panel_rows<T>;
         with_constant<tile_height>(tiles.size(i), [&](auto height) {
-            multiply_tile<height(), start, end>(A + std::ptrdiff_t(first) * K, B, K, bias ? bias + first : bias,
-                                                C + std::ptrdiff_t(first) * panel_rows<T>,
-                                                totals ? totals + std::ptrdiff_t(first) * simd<T>::width : totals);
+            multiply_tile<height(), start, end>(A + std::ptrdiff_t(first) * K, B, K, bias ? bias + first : bias, C + at,
+                                                totals ? totals + std::ptrdiff_t(first) * simd<T>::width : totals,
+                                                outputs ? outputs + at : outputs);
         });
     }
 }
 
-// Element (m, k) of the matrix lies at from[m * m_stride + k * k_stride].
+// A square of the numbers of tile_height rows, turned.
 template <class T>
-inline void pack(const T* from, std::ptrdiff_t m_stride, std::ptrdiff_t k_stride, int M, int K, T* to) {
+[[gnu::always_inline]] inline void turn_square(const T* from, std::ptrdiff_t stride, T* to) {
+    using V = typename simd<T, tile_height>::V;
+    V v[tile_height];
+#pragma GCC unroll 8
+    for (int m = 0; m < tile_height; ++m) v[m] = load<V>(from + m * stride);
+    transpose(v);
+#pragma GCC unroll 8
+    for (int m = 0; m < tile_height; ++m) store(to + m * tile_height, v[m]);
+}
+
+// W (M, K), row after row, for multiply: the tiles from..to of M, K rows as high as the tile for each.
+template <class T>
+inline void pack(const T* W, int K, int M, int from, int to, T* packed) {
     const Tiles tiles(M, tile_height);
+    for (int i = from; i < to; ++i) {
+        const T* const at = W + std::ptrdiff_t(tiles.start(i)) * K;
+        T* const tile = packed + std::ptrdiff_t(tiles.start(i)) * K;
+        with_constant<tile_height>(tiles.size(i), [&](auto height) {
+            constexpr int H = height();
+            int k = 0;
+            if constexpr (H == tile_height)
+                for (; k + H <= K; k += H) turn_square(at + k, K, tile + k * H);
+            for (; k < K; ++k)
+#pragma GCC unroll 8
+                for (int m = 0; m < H; ++m) tile[k * H + m] = at[std::ptrdiff_t(m) * K + k];
+        });
+    }
+}
+
+// W' (K, M), of which W (M, K) lies row after row, for multiply: the part that the rows first..last of W make up.
+template <class T>
+inline void pack_turned(const T* W, int K, int M, int first, int last, T* packed) {
+    const Tiles tiles(K, tile_height);
     for (int i = 0; i < tiles.count; ++i) {
-        const int first = tiles.start(i), height = tiles.size(i);
-        const T* at = from + first * m_stride;
-        if (k_stride == 1) {
-            for (int m = 0; m < height; ++m)
-                for (int k = 0; k < K; ++k) to[std::ptrdiff_t(k) * height + m] = at[m * m_stride + k];
-        } else {
-            for (int k = 0; k < K; ++k)
-                for (int m = 0; m < height; ++m) to[std::ptrdiff_t(k) * height + m] = at[m * m_stride + k * k_stride];
-        }
-        to += std::ptrdiff_t(height) * K;
+        const T* const at = W + tiles.start(i);
+        T* const tile = packed + std::ptrdiff_t(tiles.start(i)) * M;
+        with_constant<tile_height>(tiles.size(i), [&](auto height) {
+            constexpr int H = height();
+            using V = typename simd<T, tile_height>::V;
+            for (int m = first; m < last; ++m) {
+                const T* const row = at + std::ptrdiff_t(m) * K;
+                if constexpr (H == tile_height)
+                    store(tile + m * H, load<V>(row));
+                else
+#pragma GCC unroll 8
+                    for (int k = 0; k < H; ++k) tile[m * H + k] = row[k];
+            }
+        });
     }
 }
 
@@ -181,27 +240,27 @@ inline void multiply_rows(const T* B, std::ptrdiff_t b_stride, int rows, const T
     }
 }
 
-// W (N, K) for multiply_rows: tile after tile of vectors, each K times as wide as the tile, zeros beyond N.
+// W (N, K) for multiply_rows: the tiles from..to of vectors, each K times as wide as the tile, zeros beyond N.
 template <class T>
-inline void pack_rows(const T* from, int K, int N, T* to) {
+inline void pack_rows(const T* weights, int K, int N, int from, int to, T* packed) {
     constexpr int W = simd<T>::width;
     using V = typename simd<T>::V;
     const Tiles across(vectors_of<T>(N), panel_vectors);
-    for (int j = 0; j < across.count; ++j) {
+    for (int j = from; j < to; ++j) {
         const int width = across.size(j) * W;
+        T* const tile = packed + std::ptrdiff_t(across.start(j)) * W * K;
         for (int k = 0; k < K; k += W)
             for (int n = 0; n < width; n += W) {
                 const int first = across.start(j) * W + n, here = K - k < W ? K - k : W;
                 V v[W];
 #pragma GCC unroll 16
                 for (int i = 0; i < W; ++i)
-                    v[i] = first + i < N ? load_part<V>(from + std::ptrdiff_t(first + i) * K + k, here) : V{};
+                    v[i] = first + i < N ? load_part<V>(weights + std::ptrdiff_t(first + i) * K + k, here) : V{};
                 transpose(v);
 #pragma GCC unroll 16
                 for (int i = 0; i < W; ++i)
-                    if (i < here) store(to + std::ptrdiff_t(k + i) * width + n, v[i]);
+                    if (i < here) store(tile + std::ptrdiff_t(k + i) * width + n, v[i]);
             }
-        to += std::ptrdiff_t(K) * width;
     }
 }
 

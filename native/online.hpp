@@ -1,5 +1,5 @@
 // A whole epoch in one call: online training by the plain rule, w ← w + η · δ · f′(e) · input after every row, for any
-// network, and the choice among the kernels for other cases.
+// network, and the choice among the kernels for other rules and few rows an update; many: mini_batch.hpp.
 //
 // Local gradients carry the learning rate and the sample weight from the outputs down, so that no weight is
 // multiplied by them. Layers after the first keep their weights in rows: the way up takes dot products, the
@@ -8,7 +8,6 @@
 
 #include <memory>
 
-#include "in_blocks.hpp"
 #include "one_hidden.hpp"
 #include "outputs.hpp"
 #include "row_by_row.hpp"
@@ -93,14 +92,10 @@ double plain_epoch(const EpochArguments<lane_of<V>>& a) {
     return net.sizes[0] < inputs_for_double_rows ? online_epoch<V, 1, true>(a) : online_epoch<V, 2, true>(a);
 }
 
-// From here on a mini-batch is worth the batch kernels' packing of the weights.
-inline constexpr std::int64_t rows_for_blocks = 12;
-
 template <class V>
 EpochResult epoch_of_width(const EpochArguments<lane_of<V>>& a) {
     if (a.rule == RuleCode::plain && a.batch_size == 1) return {a.count + a.n_visits, plain_epoch<V>(a)};
     return visit_rule(a.rule, [&]<class Rule>(rule_type<Rule>) {
-        if (a.batch_size >= rows_for_blocks) return epoch_in_blocks<V, Rule>(a);
         return RowByRow<V, Rule>(a).run();
     });
 }

@@ -54,7 +54,7 @@ inline void pack_to_predict(const BatchPlan& plan, const T* w, T* packed) {
     for (int l = 0; l < plan.network.depth; ++l) {
         const BatchLayer& layer = plan.layers[l];
         if (!fills_lanes<T>(layer.n_out)) continue;
-        pack_rows(w + layer.w, layer.n_in, layer.n_out, packed);
+        pack_rows(w + layer.w, layer.n_in, layer.n_out, 0, Tiles(vectors_of<T>(layer.n_out), panel_vectors).count, packed);
         packed += layer.n_in * row_stride<T>(layer.n_out);
     }
 }
@@ -99,7 +99,7 @@ inline void batch_predict(const BatchPlan& plan, BatchWeights<T> weights, BatchR
     const int n_in = plan.layers[0].n_in, last = plan.network.depth - 1, n_out = plan.layers[last].n_out;
     const PanelView<T> at{plan, workspace, 0};
     cut(rows.n, panel_rows<T>, [&](std::int64_t first, int n) {
-        forward<false>(at, weights, rows.X + first * n_in, n);
+        forward<Slopes::none>(at, weights, rows.X + first * n_in, n);
         from_panel(at.y(last), n, n_out, out + first * n_out, n_out);
     });
 }

@@ -61,7 +61,7 @@ class RowByRow {
         double total = 0;
         for (std::int64_t start = 0; start < a_.n_visits; start += a_.batch_size) {
             const std::int64_t left = a_.n_visits - start, size = left < a_.batch_size ? left : a_.batch_size;
-            const Rule rule(a_.hyper, a_.rate, ++count);
+            const Rule rule(a_.hyper, pace(a_.rule, a_.hyper, a_.rate, ++count));
             for (std::int64_t r = start; r < start + size; ++r) {
                 const std::int64_t row = visits_.row(r);
                 const T s = a_.s ? a_.s[row] : T(1);

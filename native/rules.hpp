@@ -1,6 +1,6 @@
 // Update rules: how a gradient moves the weights, for a vector of them; the formulas are those of
-// src/deltarule/methods/rules.py. Each is made once per update, with the number of updates so far. What it is given is
-// `share` times the gradient, so that the learning rate of a rule in proportion to it costs nothing for each weight.
+// src/deltarule/methods/rules.py. Each is made once per update, with what `pace` says of the learning rate and the number
+// of updates so far. What it is given is `share` times the gradient, so that the learning rate of a rule in proportion to it costs nothing for each weight.
 #pragma once
 
 #include "kernels.hpp"
@@ -18,7 +18,7 @@ template <class T>
 struct PlainRule {
     static constexpr int n_memory = 0;
     double share;
-    PlainRule(const double*, double rate, std::int64_t) : share(rate) {}
+    PlainRule(const double*, double pace) : share(pace) {}
     template <class V>
     [[gnu::always_inline]] void operator()(V& w, V g, V&, V&) const {
         w -= g;
@@ -28,7 +28,7 @@ struct PlainRule {
 struct MomentumRule {
     static constexpr int n_memory = 1;
     double momentum, share;
-    MomentumRule(const double* hyper, double rate, std::int64_t) : momentum(hyper[0]), share(rate) {}
+    MomentumRule(const double* hyper, double pace) : momentum(hyper[0]), share(pace) {}
     template <class V>
     [[gnu::always_inline]] void operator()(V& w, V g, V& v, V&) const {
         v = multiply_add_to_store(splat<V>(lane_of<V>(momentum)), v, V(-g));
@@ -39,7 +39,7 @@ struct MomentumRule {
 struct NesterovRule {
     static constexpr int n_memory = 1;
     double momentum, share;
-    NesterovRule(const double* hyper, double rate, std::int64_t) : momentum(hyper[0]), share(rate) {}
+    NesterovRule(const double* hyper, double pace) : momentum(hyper[0]), share(pace) {}
     template <class V>
     [[gnu::always_inline]] void operator()(V& w, V g, V& v, V&) const {
         const V m = splat<V>(lane_of<V>(momentum));
@@ -52,7 +52,7 @@ struct RmspropRule {
     static constexpr int n_memory = 1;
     static constexpr double share = 1;
     double decay, epsilon, rate;
-    RmspropRule(const double* hyper, double rate, std::int64_t) : decay(hyper[0]), epsilon(hyper[1]), rate(rate) {}
+    RmspropRule(const double* hyper, double pace) : decay(hyper[0]), epsilon(hyper[1]), rate(pace) {}
     template <class V>
     [[gnu::always_inline]] void operator()(V& w, V g, V& a, V&) const {
         using T = lane_of<V>;
@@ -65,10 +65,8 @@ struct AdamRule {
     static constexpr int n_memory = 2;
     static constexpr double share = 1;
     double beta1, beta2, epsilon, corrected;
-    AdamRule(const double* hyper, double rate, std::int64_t count)
-        : beta1(hyper[0]), beta2(hyper[1]), epsilon(hyper[2]),
-          corrected(rate * __builtin_sqrt(1 - __builtin_pow(beta2, double(count))) /
-                    (1 - __builtin_pow(beta1, double(count)))) {}
+    AdamRule(const double* hyper, double pace)
+        : beta1(hyper[0]), beta2(hyper[1]), epsilon(hyper[2]), corrected(pace) {}
     template <class V>
     [[gnu::always_inline]] void operator()(V& w, V g, V& a, V& b) const {
         using T = lane_of<V>;
@@ -77,6 +75,13 @@ struct AdamRule {
         w -= T(corrected) * a / (sqrt(b) + above_zero<T>(epsilon));
     }
 };
+
+// The learning rate of the count-th update: Adam's is corrected for a memory that begins with zeros.
+inline double pace(RuleCode rule, const double* hyper, double rate, std::int64_t count) {
+    if (rule != RuleCode::adam) return rate;
+    const double n = double(count);
+    return rate * __builtin_sqrt(1 - __builtin_pow(hyper[1], n)) / (1 - __builtin_pow(hyper[0], n));
+}
 
 // Calls f with the type of the rule.
 template <class Rule>

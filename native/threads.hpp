@@ -16,8 +16,8 @@ inline constexpr double rate = 40e9;             // operations per second, rough
 inline constexpr double operations_of_neuron = 40;  // an activation function takes as long as so many
 
 // How many threads to use for so many operations, which come in so many pieces.
-inline int sensible_threads(int wanted, std::int64_t pieces, double operations) {
-    const double most = std::min(operations / rate / least_seconds, double(pieces));
+inline int sensible_threads(int wanted, std::int64_t pieces, double operations, double least = least_seconds) {
+    const double most = std::min(operations / rate / least, double(pieces));
     return int(std::clamp(double(wanted), 1.0, std::max(1.0, most)));
 }
 

@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,6 +108,24 @@ def test_threads_do_not_change_a_bit(rows, monkeypatch):
         value, grad = engine.value_grad(w, big)
         seen.append((value, grad.tobytes(), engine.predict(w, big.X).tobytes()))
     assert all(found == seen[0] for found in seen)
+
+
+@compiled
+def test_mini_batches_get_as_many_threads_as_are_allowed(rows, monkeypatch):
+    asked, epoch = [], native.kernels().epoch
+
+    def noted(*given):
+        asked.append(given)
+        return epoch(*given)
+
+    monkeypatch.setattr(native, "kernels", lambda: SimpleNamespace(epoch=noted))
+    monkeypatch.setattr(native, "_threads_of_process", lambda: 5)
+    engine, w, order = native.NativeEngine(NETWORK, LOSS), NETWORK.initial_weights(0), np.arange(40)
+    given = w, np.zeros((0, w.size)), 0, rows, order, Update(rules.Plain(), 0.01, 20, 0.0)
+    assert engine.epoch(*given)[2] == 2
+    with native.at_most(2):
+        engine.epoch(*given)
+    assert [of_kernel[-1] for of_kernel in asked] == [5, 2]
 
 
 @compiled

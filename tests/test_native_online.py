@@ -81,7 +81,7 @@ class Case:
             )
         return run
 
-    def native(self, update, isa="", dtype=np.float64, epochs=2):
+    def native(self, update, isa="", dtype=np.float64, epochs=2, threads=1):
         w, memory = self.w.astype(dtype), np.zeros((update.rule.n_memory, self.w.size), dtype)
         X, T = self.X.astype(dtype), self.T.astype(dtype)
         s = None if self.s is None else self.s.astype(dtype)
@@ -92,7 +92,7 @@ class Case:
                 self.network.sizes, [ACTIVATIONS.index(a.name) for a in self.network.activations],
                 LOSSES.index(self.loss.name), self.loss.parameter or 0.0, self.loss.fuses(self.network.activations[-1]),
                 w, memory, count, X, T, s, self.order, update.batch_size, RULES.index(update.rule.name), hyper,
-                update.rate, update.l2, isa,
+                update.rate, update.l2, threads, isa,
             )  # fmt: skip
         return Run(w, memory, count, loss)
 
@@ -128,6 +128,45 @@ def test_plain_online(sizes, l2, isa, dtype):
 def test_rules_and_mini_batches(sizes, batch_size, rule, isa, dtype):
     case = Case(sizes, n=37)
     case.check(case.update(rule, batch_size, 0.05, rate=0.003), isa, dtype)
+
+
+@pytest.mark.parametrize("rule", ["momentum", "adam"])
+@pytest.mark.parametrize(
+    ("sizes", "hidden", "n", "batch_size"),
+    [
+        ((30, 40, 33, 1), "relu", 500, 200),  # strips, a last mini-batch of half the size
+        ((40, 16, 16), "relu", 130, 64),  # inputs row after row on the way forward
+        ((300, 90, 7), "tanh", 120, 50),  # wide parts
+        ((5, 64, 20, 3), "relu", 700, 650),  # inputs in panels, several blocks
+        ((3, 1), "identity", 40, 12),
+    ],
+    ids=str,
+)
+def test_mini_batches_of_every_layout(sizes, hidden, n, batch_size, rule, isa, dtype):
+    """And 1, 2, 3 and 8 threads give the same bits, where a thread takes a piece now and then."""
+    case = Case(sizes, hidden, n=n)
+    update = case.update(rule, batch_size, 0.02, rate=0.002)
+    case.check(update, isa, dtype)
+    one = case.native(update, isa, dtype)
+    for threads in (2, 3, 8):
+        several = case.native(update, isa, dtype, threads=threads)
+        assert one.loss == several.loss and one.count == several.count
+        np.testing.assert_array_equal(one.w, several.w)
+        np.testing.assert_array_equal(one.memory, several.memory)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_threads_share_mini_batches(rule, weighted, dtype):
+    """Enough work for threads: an epoch of milliseconds in which each mini-batch has 100 µs for two."""
+    case = Case((30, 64, 64, 3), "relu", n=3900, weighted=weighted)
+    update = case.update(rule, 200, 0.01, rate=0.001)
+    one = case.native(update, dtype=dtype)
+    for threads in (2, 3, 8):
+        several = case.native(update, dtype=dtype, threads=threads)
+        assert (one.loss, one.count) == (several.loss, several.count)
+        np.testing.assert_array_equal(one.w, several.w)
+        np.testing.assert_array_equal(one.memory, several.memory)
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)

@@ -17,6 +17,7 @@ from deltarule.engines.array import ArrayEngine
 from deltarule.methods import Method, Online
 from deltarule.objective import Objective
 from deltarule.special import Array
+from deltarule.vectors import dot
 
 PARTS = 16
 """Into how many parts the epoch is cut at each level of the search for a row."""
@@ -48,19 +49,19 @@ def watcher(state: Any) -> Watch:
 
     def of_weights(state: Any) -> tuple[bool, None]:
         w = state.w
-        return isfinite(state.loss + float(w.dot(w))) and not state.stuck, None
+        return isfinite(state.loss + dot(w, w)) and not state.stuck, None
 
     def of_gradient(state: Any) -> tuple[bool, float]:
         w, grad = state.w, state.grad
-        square = float(grad.dot(grad))
-        return isfinite(state.loss + float(w.dot(w)) + square) and not state.stuck, square
+        square = dot(grad, grad)
+        return isfinite(state.loss + dot(w, w) + square) and not state.stuck, square
 
     simple = of_gradient if has_gradient else of_weights
 
     def of_memory(state: Any) -> tuple[bool, float | None]:
         fine, square = simple(state)
         flat = state.memory.reshape(-1)
-        return fine and isfinite(float(flat.dot(flat))), square
+        return fine and isfinite(dot(flat, flat)), square
 
     return of_memory if has_memory else simple
 

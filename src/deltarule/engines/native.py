@@ -208,7 +208,7 @@ class NativeEngine:
         w, memory = np.array(w, order="C"), np.array(memory, order="C")
         count, total = kernels().epoch(
             *self._formulas, w, memory, count, *_packed(*rows), np.ascontiguousarray(order, dtype=np.int64),
-            update.batch_size, *_rule(update.rule), update.rate, update.l2,
+            update.batch_size, *_rule(update.rule), update.rate, update.l2, n_threads(),
         )  # fmt: skip
         return w, memory, count, total
 
