@@ -81,7 +81,7 @@ class Projected:
         zero = 0 * rows.X[0, 0]
         self._penalty = self._xp.stack([zero + objective.l2] * width + [zero])
         self._last = engine.last_layer(rows)
-        self._short_cut = getattr(self._last, "value_grad", None)
+        self._short_cut: Any = getattr(self._last, "value_grad", None)
         self._recent: tuple[Settled, ...] = ()
         self.solving_passes = 0.0
 
