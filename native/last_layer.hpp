@@ -65,9 +65,9 @@ inline void by_last_layer_panels(const LastLayer<T>& layer, const BatchPlan& pla
                 const std::int64_t first = start + offset;
                 const PanelView<T> at{plan, workspace, 0, arrived};
                 if (layer.with_slopes)
-                    forward<true>(at, weights, X + offset * n_in, n);
+                    forward<Slopes::kept>(at, weights, X + offset * n_in, n);
                 else
-                    forward<false>(at, weights, X + offset * n_in, n);
+                    forward<Slopes::none>(at, weights, X + offset * n_in, n);
                 last_layer_panel(layer, at, rows.targets + first * layer.n_out, rows.s ? rows.s + first : nullptr, n,
                                  block + offset / R * layer.stride);
             });
@@ -135,7 +135,7 @@ inline double batch_last_layer_value_grad(const BatchPlan& plan, BatchWeights<T>
                 total = fma(e, e, total);
             }
             const T* const slopes = panel + std::ptrdiff_t(layer.columns) * R;
-            T *to = at.slope(0), *sums = workspace + plan.layers[0].bias;
+            T *to = at.slope(0), *sums = at.total(0);
             for (int i = 0; i < layer.width; ++i, to += R, sums += W) {
                 V d[panel_vectors]{};
                 for (int j = 0; j < layer.n_out; ++j) {
