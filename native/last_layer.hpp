@@ -65,9 +65,9 @@ inline void by_last_layer_panels(const LastLayer<T>& layer, const BatchPlan& pla
                 const std::int64_t first = start + offset;
                 const PanelView<T> at{plan, workspace, 0, arrived};
                 if (layer.with_slopes)
-                    forward<true>(at, weights, X + offset * n_in, n);
+                    forward<Slopes::kept>(at, weights, X + offset * n_in, n);
                 else
-                    forward<false>(at, weights, X + offset * n_in, n);
+                    forward<Slopes::none>(at, weights, X + offset * n_in, n);
                 last_layer_panel(layer, at, rows.targets + first * layer.n_out, rows.s ? rows.s + first : nullptr, n,
                                  block + offset / R * layer.stride);
             });

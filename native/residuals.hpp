@@ -23,7 +23,7 @@ inline void batch_residuals(const BatchPlan& plan, BatchWeights<T> weights, Batc
     const PanelView<T> at{plan, workspace, 0};
     cut(rows.n, R, [&](std::int64_t first, int n) {
         const T *const X = rows.X + first * n_in, *const s = rows.s ? rows.s + first : nullptr;
-        forward<true>(at, weights, X, n);
+        forward<Slopes::kept>(at, weights, X, n);
         to_panel(rows.targets + first * n_out, n_out, n, n_out, at.targets());
         pull_back_roots(at, space, signals, weights, s, n);
         if (plan.forward_rows) to_panel(X, n_in, n, n_in, at.x());
