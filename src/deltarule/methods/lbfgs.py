@@ -170,19 +170,20 @@ def _with_pair(s: LBFGSState, point: Point, direction: Array, slope: float, wolf
         step, change = (scale * point.step) * direction, scale * (point.grad - s.grad)
         pairs = min(pairs + 1, A.shape[0])
         first = A.shape[0] - pairs
-        seen = A[first + 1 :] @ change
-        A, Y = _moved_up(A, first, step), _moved_up(Y, first, change)
-        A[first:-1] -= seen[:, None] * step
+        kept = A[first + 1 :]
+        A = _moved_up(A, first, step, kept - (kept @ change)[:, None] * step)
+        Y = _moved_up(Y, first, change, Y[first + 1 :])
         ss, yy = dot(step, step), dot(change, change)
         gamma, skipped, restart = sqrt(ss / yy) * (ss * yy) ** (reach - 0.5), s.skipped, ""
     found = (A, Y, pairs, gamma, skipped, restart)
     return LBFGSState(point.w, point.loss, point.grad, "", *found, point.step, slope, wolfe)
 
 
-def _moved_up(rows: Array, first: int, last: Array) -> Array:
-    """Return the rows one further up, those from `first` on and the last one; before them there is 0."""
+def _moved_up(rows: Array, first: int, last: Array, kept: Array) -> Array:
+    """Return an array like `rows` with the kept ones from `first` on and the last one; before them there is 0."""
     made = namespace(rows).empty_like(rows)
-    made[:first] = 0
-    made[first:-1] = rows[first + 1 :]
+    if first:
+        made[:first] = 0
+    made[first:-1] = kept
     made[-1] = last
     return made
