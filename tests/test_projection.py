@@ -188,6 +188,22 @@ def test_outputs_that_would_fit_any_targets_are_left_to_be_trained():
         assert (projection.of(few) is not few) == projects
 
 
+def test_an_objective_of_ones_own_is_left_alone():
+    """What it does to values and gradients would not be known to the solution of the last layer."""
+
+    class Held(Objective):
+        def value_grad(self, w):
+            value, grad = super().value_grad(w)
+            return value, grad * (np.arange(len(grad)) != 3)
+
+    rows = made(ArrayEngine)[0].rows
+    held = Held(Network((2, 4, 3)), "squared_error", rows.X, rows.T)
+    w = held.network.initial_weights(0)
+    assert projection.of(held) is held
+    for method in ("lbfgs", "cg", "scg"):
+        assert train(held, w, method, [MaxSteps(10)]).w[3] == w[3]
+
+
 def test_a_projection_is_not_projected_again():
     projected = projection.of(made(ArrayEngine)[0])
     assert projection.of(projected) is projected

@@ -24,6 +24,7 @@ from array_api_compat import array_namespace
 from deltarule import cholesky
 from deltarule.activations import ACTIVATIONS
 from deltarule.losses import LOSSES
+from deltarule.objective import Objective
 from deltarule.special import Array
 
 KEPT = 4
@@ -34,15 +35,21 @@ def of(objective: Any) -> Any:
     """Return the objective with its outputs' weights projected out where that is possible, or the objective itself.
 
     It is not where a penalty is lacking and rows do not outnumber the weights of an output: these would fit any targets
-    by themselves, and the hidden weights stay where they began.
+    by themselves, and the hidden weights stay where they began. Nor is a caller's own objective, even one derived from
+    `Objective`: only of that class itself is it known that its values are those of network, loss and rows.
     """
-    network, loss = getattr(objective, "network", None), getattr(objective, "loss", None)
-    if network is None or loss is None or callable(getattr(objective, "settled", None)):
+    if type(objective) is not Objective:
         return objective
-    linear = network.activations[-1] is ACTIVATIONS["identity"] and loss == LOSSES["squared_error"]
+    network = objective.network
+    linear = network.activations[-1] is ACTIVATIONS["identity"] and objective.loss == LOSSES["squared_error"]
     if not linear or network.depth < 2:
         return objective
     return Projected(objective) if objective.l2 or objective.n_rows > network.sizes[-2] + 1 else objective
+
+
+def for_method(objective: Any, method: Any) -> Any:
+    """Return what a method makes small: the objective, or where it asks for that and it is possible, its projection."""
+    return of(objective) if getattr(method, "projection", False) else objective
 
 
 class Settled(NamedTuple):

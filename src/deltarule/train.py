@@ -116,9 +116,9 @@ def steps(objective: Any, w: Array, method: Any = "conjugate_gradient", state: A
 
 
 def _prepared(objective: Any, method: Method) -> Any:
-    """Return what the method makes small: the objective, or where it asks for that, its projection."""
+    """Return what the method makes small, refusing what it cannot."""
     methods.check_needs(method, objective)
-    return projection.of(objective) if getattr(method, "projection", False) else objective
+    return projection.for_method(objective, method)
 
 
 def _steps(objective: Any, w: Array, method: Method, state: Any) -> Iterator[Any]:

@@ -94,7 +94,7 @@ def update(
         chosen = _one_update(chosen, found.objective.n_rows, isinstance(method, str))
         found = found._replace(objective=_kept(found.objective))
     methods.check_needs(chosen, found.objective)
-    objective = projection.of(found.objective) if getattr(chosen, "projection", False) else found.objective
+    objective = projection.for_method(found.objective, chosen)
     settled = getattr(objective, "settled", None)
     with objective.working(), np.errstate(over="ignore", invalid="ignore"):
         if state is None:

@@ -115,7 +115,7 @@ class Recorder:
     def steps(self, objective: Any, w: Any, method: Any = "online", state: Any = None) -> Iterator[Any]:
         """Yield the states that `deltarule.steps` yields, recording on the way."""
         method = methods.get(method)
-        prepared = projection.of(objective) if getattr(method, "projection", False) else objective
+        prepared = projection.for_method(objective, method)
         before = None
         for after in steps_of(objective, w, method, state):
             self(prepared, method, before, after)

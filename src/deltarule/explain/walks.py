@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import methods
+from deltarule import methods, projection
 from deltarule.errors import SettingError
 from deltarule.methods.conjugate_gradient import ALL_WEIGHTS
 from deltarule.train import steps as steps_of
@@ -120,11 +120,14 @@ class Watched:
         return getattr(self.objective, name)
 
     def _watching(self, found: Any) -> Any:
+        settled = getattr(self.objective, "settled", None)  # the last layer as it is solved for
+
         def watched(w: Any) -> Any:
             returned = found(w)
             several = isinstance(returned, tuple)
             grad = np.array(returned[1], dtype=float) if several else None
-            self.seen.append((np.array(w, dtype=float), float(returned[0] if several else returned), grad))
+            at = settled(w) if settled is not None else w
+            self.seen.append((np.array(at, dtype=float), float(returned[0] if several else returned), grad))
             return returned
 
         return watched
@@ -172,7 +175,8 @@ def walk(
     """
     if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
         raise SettingError(f"steps was {steps!r}; it is a whole number from 1 up.")
-    made, watched = methods.get(method), Watched(objective)
+    made = methods.get(method)
+    watched = Watched(projection.for_method(objective, made))
     points, stuck = [], ""
     samples: list[tuple[Sample, ...]] = []
     with _at_work(objective):
