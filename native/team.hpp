@@ -81,8 +81,8 @@ class Team {
         others_.reserve(std::size_t(wanted_ - 1));
         try {
             for (int thread = 1; thread < wanted_; ++thread) others_.emplace_back([this, thread] { help(thread); });
-        } catch (const std::system_error&) {
-            // the system gives no more threads: those there are do the work
+        } catch (const std::exception&) {
+            // the system gives no more threads, or no memory for them: those there are do the work
         }
     }
     ~Team() {

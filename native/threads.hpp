@@ -37,8 +37,8 @@ void share(std::int64_t pieces, int n_threads, const Work& work) {
     std::vector<std::thread> others;
     try {
         for (int thread = 1; thread < n_threads; ++thread) others.emplace_back(run, thread);
-    } catch (const std::system_error&) {
-        // the system gives no more threads: those there are do the work
+    } catch (const std::exception&) {
+        // the system gives no more threads, or no memory for them: those there are do the work
     }
     run(0);
     for (auto& other : others) other.join();

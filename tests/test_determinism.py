@@ -45,6 +45,19 @@ def test_kernels_give_the_same_file_for_any_number_of_threads(monkeypatch, name)
 
 
 @pytest.mark.promise("P5")
+@pytest.mark.parametrize("restarts", [1, 2])
+@pytest.mark.parametrize("method", ["lbfgs", "lm"])
+def test_equations_are_solved_to_the_same_bits_for_any_number_of_blas_threads(method, restarts):
+    """So large that BLAS would share a factorisation, in the main thread and side by side in others."""
+    columns, files = table(400), set()
+    for threads in (1, 2, 3):
+        with threadpoolctl.threadpool_limits(threads):
+            model = dr.fit(columns, "y", method=method, hidden=150, l2=1e-3, seed=5, max_steps=2, restarts=restarts)
+            files.add(to_bytes(model))
+    assert len(files) == 1
+
+
+@pytest.mark.promise("P5")
 @pytest.mark.parametrize("name", ["conjugate gradients", "Levenberg-Marquardt", "mini-batches"])
 def test_the_array_engine_gives_the_same_file_for_any_number_of_threads(monkeypatch, name):
     monkeypatch.setenv(native.ENGINE, "array")

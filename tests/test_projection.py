@@ -188,6 +188,28 @@ def test_outputs_that_would_fit_any_targets_are_left_to_be_trained():
         assert (projection.of(few) is not few) == projects
 
 
+def test_rows_that_weigh_nothing_do_not_count():
+    rows = made(ArrayEngine)[0].rows
+    s = (np.arange(60) < 5).astype(float)
+    assert projection.of(few := Objective(Network((2, 4, 3)), "squared_error", rows.X, rows.T, s)) is few
+    s[5] = 1
+    enough = Objective(Network((2, 4, 3)), "squared_error", rows.X, rows.T, s)
+    assert projection.of(enough) is not enough
+
+
+def test_an_engine_of_ones_own_need_not_know_of_it():
+    objective, w = made(ArrayEngine)
+
+    class Own:
+        def __init__(self, engine):
+            self.value, self.value_grad = engine.value, engine.value_grad
+            self.gauss_newton, self.working = engine.gauss_newton, engine.working
+
+    objective.engine = Own(objective.engine)
+    for method in ("lbfgs", "cg", "scg", "lm"):
+        assert train(objective, w, method, [MaxSteps(5)]).loss < objective.value(w)
+
+
 def test_an_objective_of_ones_own_is_left_alone():
     """What it does to values and gradients would not be known to the solution of the last layer."""
 

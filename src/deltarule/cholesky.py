@@ -7,6 +7,7 @@ is factored is A with numbers added to its diagonal; a matrix that is not positi
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -28,14 +29,45 @@ def one_thread() -> Iterator[None]:
     Waiting for a second one costs more than it saves with the small matrices of most networks, up to milliseconds
     where other processes want the processors; and results then do not depend on how many processors there are.
     """
-    many = [(library, n) for library in _blas() if (n := library.get_num_threads()) > 1]
-    for library, _ in many:
-        library.set_num_threads(1)
+    _HELD.enter()
     try:
         yield
     finally:
-        for library, n in many:
+        _HELD.leave()
+
+
+class _Held:
+    """BLAS on one thread, for the whole process, as long as anybody in any thread wants it."""
+
+    def __init__(self) -> None:
+        self.lock, self.wanted = Lock(), 0
+        self.before: list[tuple[Any, int]] = []
+
+    def enter(self) -> None:
+        with self.lock:
+            self.wanted += 1
+            if self.wanted == 1:
+                self.before = [(library, n) for library in _blas() if (n := library.get_num_threads()) > 1]
+                self._set([(library, 1) for library, _ in self.before])
+
+    def leave(self) -> None:
+        with self.lock:
+            self.wanted -= 1
+            if self.wanted == 0:
+                self._set(self.before)
+
+    def _set(self, libraries: list[tuple[Any, int]]) -> None:
+        """Set the threads, whichever thread has set them last: threadpoolctl heeds but one unless told to forget it."""
+        for library, n in libraries:
+            forget = getattr(library, "clear_controlling_thread", None)
+            if forget is not None:
+                forget(force=True)
             library.set_num_threads(n)
+            if forget is not None:
+                forget(force=True)
+
+
+_HELD = _Held()
 
 
 def shifted_solve(A: Array, shift: Array | float, B: Array) -> Array | None:

@@ -86,6 +86,13 @@ class Objective:
         return int(self.rows.X.shape[0])
 
     @property
+    def n_weighing(self) -> int:
+        """Number of rows whose sample weight is not 0."""
+        return (
+            self.n_rows if self.rows.s is None else int(self._xp.sum(self._xp.astype(self.rows.s > 0, self._xp.int64)))
+        )
+
+    @property
     def n_weights(self) -> int:
         """Number of weights and biases, p."""
         return self.network.n_weights
@@ -126,8 +133,9 @@ class Objective:
 
     @property
     def n_residuals(self) -> int | None:
-        """Rows times outputs where the loss is squared error, otherwise None: there are no `residuals`."""
-        return self.n_rows * self.network.n_out if self.loss == losses.LOSSES["squared_error"] else None
+        """Rows times outputs where the loss is squared error and the engine has `residuals`, otherwise None."""
+        there = self.loss == losses.LOSSES["squared_error"] and callable(getattr(self.engine, "residuals", None))
+        return self.n_rows * self.network.n_out if there else None
 
     @property
     def ridge(self) -> Array | None:

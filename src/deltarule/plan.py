@@ -31,7 +31,7 @@ BATCH_ROWS = 20_000
 MATRIX_WEIGHTS = 300
 """Up to so many weights Levenberg-Marquardt, whose steps cost their square and cube, where it can solve for the last
 layer: with squared error and linear outputs."""
-ALL_WEIGHTS = methods.LBFGS(projection=False)
+COMPARING = methods.LBFGS(projection=False)
 """What candidates are compared by. Under a penalty it comes to the same scores as with the last layer solved for, in
 two thirds of the time."""
 LARGEST_PENALTY = 1e150
@@ -143,7 +143,7 @@ def make(
     candidates = _candidates(n_rows, hidden, l2, folds, open_choice)
     limits: list[StopRule] = [MinGrad(1e-6)] if max_seconds is None else [MinGrad(1e-6), MaxSeconds(max_seconds)]
     many = CROSS_STEPS if max_steps is None else max_steps
-    quick = Plan(candidates, folds, ALL_WEIGHTS, (MaxSteps(many), *limits, Stalled(*CROSS_STALLED)), many)
+    quick = Plan(candidates, folds, COMPARING, (MaxSteps(many), *limits, Stalled(*CROSS_STALLED)), many)
     if folds and chosen == quick.method:
         return quick
     steps = steps if max_steps is None else max_steps
@@ -219,7 +219,7 @@ def method_for(n_rows: int, n_weights: int, projects: bool) -> tuple[str, dict[s
         return "adam", {"learning_rate": ADAM_RATE, "batch_size": ADAM_ROWS}
     if projects and n_weights <= MATRIX_WEIGHTS:
         return "levenberg_marquardt", {}
-    return "lbfgs", {"projection": ALL_WEIGHTS.projection}
+    return "lbfgs", {"projection": False}
 
 
 def _method(method: Any, settings: dict[str, Any], seed: int, max_steps: int | None) -> tuple[Method, int, int]:

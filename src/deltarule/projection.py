@@ -34,9 +34,10 @@ KEPT = 4
 def of(objective: Any) -> Any:
     """Return the objective with its outputs' weights projected out where that is possible, or the objective itself.
 
-    It is not where a penalty is lacking and rows do not outnumber the weights of an output: these would fit any targets
-    by themselves, and the hidden weights stay where they began. Nor is a caller's own objective, even one derived from
-    `Objective`: only of that class itself is it known that its values are those of network, loss and rows.
+    It is not where a penalty is lacking and the rows that weigh anything do not outnumber the weights of an output:
+    these would fit any targets by themselves, and the hidden weights stay where they began. (Rows that are there
+    several times are not noticed.) Nor is a caller's own objective, even one derived from `Objective`: only of that
+    class itself is it known that its values are those of network, loss and rows.
     """
     if type(objective) is not Objective:
         return objective
@@ -44,7 +45,8 @@ def of(objective: Any) -> Any:
     linear = network.activations[-1] is ACTIVATIONS["identity"] and objective.loss == LOSSES["squared_error"]
     if not linear or network.depth < 2:
         return objective
-    return Projected(objective) if objective.l2 or objective.n_rows > network.sizes[-2] + 1 else objective
+    enough = objective.l2 or objective.n_weighing > network.sizes[-2] + 1
+    return Projected(objective) if enough and callable(getattr(objective.engine, "last_layer", None)) else objective
 
 
 def for_method(objective: Any, method: Any) -> Any:
@@ -64,7 +66,8 @@ class Settled(NamedTuple):
 class Projected:
     """An objective in the hidden weights alone: the last layer's part of w is ignored and solved for.
 
-    What is not defined here is the objective's own.
+    What is not defined here is the objective's own. Weights are known again by the array that holds them, so that none
+    that has been asked about may be changed in place; and one of these serves one thread.
 
     Parameters
     ----------

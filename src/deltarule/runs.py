@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import interrupts
+from deltarule import cholesky, interrupts
 from deltarule.checkpoint import Keeper
 from deltarule.engines import native
 from deltarule.history import Result
@@ -165,7 +165,7 @@ class Runs:
         # Each run has its engine's context, which for BLAS is one for the whole process: the outermost one restores it.
         working = Objective(self.setting.network(candidate.hidden), self.setting.loss, *training).working()
         pool = ThreadPoolExecutor(min(len(seeds), native.n_threads()), "deltarule run")
-        with working, interrupts.answered(self._end) as answer, pool:
+        with working, cholesky.one_thread(), interrupts.answered(self._end) as answer, pool:
             futures = [pool.submit(one, first + i, seed) for i, seed in enumerate(seeds)]
         if self.interrupted and not self.setting.keep:
             raise answer.came()

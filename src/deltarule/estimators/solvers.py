@@ -84,8 +84,9 @@ def method(owner: Any, n_rows: int, seen: int, epochs: int, seed: int) -> Method
     Returns
     -------
     Method
-        One given by name steps in all weights: solving for the last layer magnifies rounding, and rows that weigh 2
-        would not give quite what rows given twice do. A method given as an object stays as it is.
+        L-BFGS and conjugate gradients given by name step in all weights: solving for the last layer magnifies
+        rounding, and over their many steps rows that weigh 2 would not give quite what rows given twice do.
+        Levenberg-Marquardt, and any method given as an object, stay as they are.
 
     Raises
     ------

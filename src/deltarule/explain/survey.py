@@ -16,7 +16,7 @@ from deltarule.explain.names import Names
 from deltarule.explain.planes import Plane
 from deltarule.explain.surfaces import POINTS, Surface, losses
 from deltarule.explain.walks import STEPS, Walk, walk
-from deltarule.methods.conjugate_gradient import ALL_WEIGHTS
+from deltarule.methods.conjugate_gradient import CG_IN_ALL_WEIGHTS
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ def surface(
     *,
     w: Any = None,
     seed: int | None = None,
-    method: Any = ALL_WEIGHTS,
+    method: Any = CG_IN_ALL_WEIGHTS,
     steps: int = STEPS,
     through: Any = "ends",
     points: int = POINTS,

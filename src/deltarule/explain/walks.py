@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from deltarule import methods, projection
 from deltarule.errors import SettingError
-from deltarule.methods.conjugate_gradient import ALL_WEIGHTS
+from deltarule.methods.conjugate_gradient import CG_IN_ALL_WEIGHTS
 from deltarule.train import steps as steps_of
 
 Floats = NDArray[np.float64]
@@ -134,7 +134,7 @@ class Watched:
 
 
 def walk(
-    objective: Any, w: Any, method: Any = ALL_WEIGHTS, steps: int = STEPS, *, name: str = "",
+    objective: Any, w: Any, method: Any = CG_IN_ALL_WEIGHTS, steps: int = STEPS, *, name: str = "",
     validation: Any = None,
 ) -> Walk:  # fmt: skip
     """Take some steps of a method, and return where it went and looked.

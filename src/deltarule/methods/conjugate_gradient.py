@@ -16,8 +16,9 @@ with y the change of the gradient along a direction. It does so when successive 
 many steps as there are weights, and when d·g is not within a fifth of −g·g; without the third term that time. On the
 networks of MATLAB's comparison it needs half the passes of the others to a small error.
 
-With squared error and identity outputs the last layer's weights are solved for and only the hidden ones are stepped in
-(`deltarule.projection`), unless ``projection=False``, as in MATLAB's functions.
+With squared error and identity outputs, and a penalty or more rows than an output has weights, the last layer's weights
+are solved for and only the hidden ones are stepped in (`deltarule.projection`); not with ``projection=False``, as in
+MATLAB's functions.
 """
 
 from dataclasses import dataclass, field
@@ -160,7 +161,7 @@ class ConjugateGradient:
             return float("nan")
 
 
-ALL_WEIGHTS = ConjugateGradient(projection=False)
+CG_IN_ALL_WEIGHTS = ConjugateGradient(projection=False)
 """Conjugate gradients in all weights, the outputs' too: what explanations walk by and train clones with."""
 
 

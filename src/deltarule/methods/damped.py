@@ -9,7 +9,8 @@ a system of m equations (Golub and Van Loan 2013, section 2.1.4). It costs m² p
 large numbers is taken, it gives the step of H + μ D however small μ is: where H, of rank m, could not be factored.
 """
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 from deltarule import cholesky
 from deltarule.special import Array
@@ -75,9 +76,19 @@ class ByRows:
         return scaled, scaled @ self.J.T
 
 
-def whole(H: Array, R: Array | None) -> Array:
-    """Return H as a matrix (p, p), given that or J (m, p) with m < p."""
+class Curvature(NamedTuple):
+    """H by what it does: its diagonal (p,), H v, and at least |H| v for a v without negative numbers."""
+
+    diagonal: Array
+    times: Callable[[Array], Array]
+    sizes_times: Callable[[Array], Array]
+
+
+def curvature(H: Array, R: Array | None) -> Curvature:
+    """Return H, given that (p, p) or J (m, p) with m < p, of which no matrix (p, p) is made then."""
     if H.shape[0] == H.shape[1]:
-        return H
-    made: Any = H.T @ H
-    return made if R is None else cholesky.shifted(made, R)
+        return Curvature(H.diagonal(), lambda v: H @ v, lambda v: abs(H) @ v)
+    ridge: Any = 0.0 if R is None else R
+    return Curvature(
+        (H * H).sum(0) + ridge, lambda v: H.T @ (H @ v) + ridge * v, lambda v: abs(H.T) @ (abs(H) @ v) + ridge * v
+    )

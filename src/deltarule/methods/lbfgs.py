@@ -23,8 +23,9 @@ A pair along which the slope hardly rises is left out, for H would not stay posi
 nothing, the pairs are forgotten and the next one goes along −g. With memory 1 it is the one-step secant method (Battiti
 1992), MATLAB's ``trainoss``; ``trainbfg`` keeps so many that nothing of note is forgotten.
 
-With squared error and identity outputs the last layer's weights are solved for and only the hidden ones are stepped in
-(`deltarule.projection`), unless ``projection=False``, as in MATLAB's functions.
+With squared error and identity outputs, and a penalty or more rows than an output has weights, the last layer's weights
+are solved for and only the hidden ones are stepped in (`deltarule.projection`); not with ``projection=False``, as in
+MATLAB's functions.
 """
 
 from dataclasses import dataclass, field

@@ -13,11 +13,11 @@ with m = ⅓ after a refused step, which multiplies μ by 2, then 4, 8, … (Nie
 in MATLAB's ``trainlm``, μ is multiplied by fixed factors (Hagan and Menhaj 1994). With H = Σ J'CJ, C being the loss's
 curvature, all this serves every loss that has one, cross-entropy among them (Schraudolph 2002).
 
-Where squared error has less than half as many rows (times outputs) as there are weights, the equations are solved by
-the rows (`deltarule.methods.damped`), at a fraction of the cost and to the same step.
+Where it steps in all weights and squared error has at most half as many rows (times outputs) as there are weights, the
+equations are solved by the rows (`deltarule.methods.damped`), at a fraction of the cost and to the same step.
 
-With squared error and identity outputs the last layer's weights are solved for and only the hidden ones are stepped in
-(`deltarule.projection`).
+With squared error and identity outputs, and a penalty or more rows than an output has weights, the last layer's weights
+are solved for and only the hidden ones are stepped in (`deltarule.projection`).
 """
 
 from collections.abc import Callable

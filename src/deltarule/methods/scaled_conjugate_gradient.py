@@ -21,8 +21,9 @@ rounding may hide it, Δ is taken from the slopes at both ends, 1 − p·∇E(w 
 A step goes on until it is taken, so that each record is of a new point: two passes, one more for each refusal.
 MATLAB's ``trainscg``.
 
-With squared error and identity outputs the last layer's weights are solved for and only the hidden ones are stepped in
-(`deltarule.projection`), unless ``projection=False``, as in MATLAB's functions.
+With squared error and identity outputs, and a penalty or more rows than an output has weights, the last layer's weights
+are solved for and only the hidden ones are stepped in (`deltarule.projection`); not with ``projection=False``, as in
+MATLAB's functions.
 """
 
 from dataclasses import dataclass

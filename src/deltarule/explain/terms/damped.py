@@ -12,7 +12,7 @@ import numpy as np
 
 from deltarule.explain.terms.account import Account, Numbers, Taken, Term, summed, unmoved
 from deltarule.explain.terms.online import DELTA_RULE
-from deltarule.methods.damped import whole
+from deltarule.methods.damped import Curvature, curvature
 from deltarule.methods.levenberg_marquardt import LevenbergMarquardt
 
 OF_CHOLESKY = 8
@@ -26,10 +26,9 @@ def levenberg_marquardt(taken: Taken) -> Account:
     if not taken.moved:
         return unmoved(taken, "no damping led to a lower point")
     mu = _damping(taken.method, before.mu, after.trials)
-    H = whole(before.H, getattr(taken.objective, "ridge", None))
-    found = _solve(
-        H, mu * taken.method._scale(H.diagonal()), after.w - before.w, taken.down, taken.pull, before.w, after.w
-    )
+    H = curvature(before.H, getattr(taken.objective, "ridge", None))
+    shift = mu * taken.method._scale(H.diagonal)
+    found = _solve(H, shift, after.w - before.w, taken.down, taken.pull, before.w, after.w)
     settings: dict[str, float | int | str] = {"damping μ": mu, "gain ratio": after.gain, "trials": after.trials}
     return found._replace(settings=settings)
 
@@ -44,9 +43,8 @@ def bayesian_regularization(taken: Taken) -> Account:
     ratio = before.alpha / (before.beta * taken.objective.n_rows)
     H = before.H + ratio * np.eye(len(before.w), dtype=before.w.dtype)
     pull = -ratio * before.w
-    found = _solve(
-        H, mu * damped._scale(H.diagonal()), after.w - before.w, -before.grad - pull, pull, before.w, after.w
-    )
+    shift = mu * damped._scale(H.diagonal())
+    found = _solve(curvature(H, None), shift, after.w - before.w, -before.grad - pull, pull, before.w, after.w)
     settings: dict[str, float | int | str] = {
         "damping μ": mu, "penalty α/(β n)": ratio, "alpha": before.alpha, "beta": before.beta,
         "weights determined γ": before.gamma, "gain ratio": after.gain, "trials": after.trials,
@@ -64,11 +62,11 @@ def _damping(method: LevenbergMarquardt, mu: float, trials: int) -> float:
 
 
 def _solve(
-    H: Numbers, shift: Numbers, d: Numbers, down: Numbers, pull: Numbers, w: Numbers, w_after: Numbers
+    H: Curvature, shift: Numbers, d: Numbers, down: Numbers, pull: Numbers, w: Numbers, w_after: Numbers
 ) -> Account:
     """Return what each weight's own slope asks for, and what the others' moves add."""
-    diagonal = H.diagonal() + shift
-    others = H @ d - H.diagonal() * d
+    diagonal = H.diagonal + shift
+    others = H.times(d) - H.diagonal * d
     scale = 1 / diagonal
     terms = [
         Term(DELTA_RULE, f"mean of {DELTA_RULE} / (h + μ D), h the weight's own curvature", scale * down),
@@ -78,5 +76,5 @@ def _solve(
     eps, roots = float(np.finfo(w.dtype).eps), np.sqrt(diagonal)
     size = roots * float(roots @ np.abs(d)) + np.abs(down) + np.abs(pull)
     solving = OF_CHOLESKY * len(w) * eps * size * scale
-    subtracting = eps * (np.abs(H) @ (np.abs(w) + np.abs(w_after)) * scale)  # d is read off w, rounded
+    subtracting = eps * (H.sizes_times(np.abs(w) + np.abs(w_after)) * scale)  # d is read off w, rounded
     return Account(summed(terms), {}, scale, (), solving + subtracting)
