@@ -20,7 +20,7 @@ REPEATS = 5
 WAYS = {
     "L-BFGS": dr.methods.LBFGS(),
     "BFGS (200 pairs)": dr.methods.get("bfgs"),
-    "L-BFGS without projection": dr.methods.LBFGS(projection=False),
+    "L-BFGS with projection": dr.methods.LBFGS(projection=True),
 }
 PROBLEMS = (("diabetes1", 32), ("thyroid1", 16), ("building1", 16))
 

@@ -13,7 +13,6 @@ from sklearn.model_selection import PredefinedSplit, ShuffleSplit, train_test_sp
 import deltarule as dr
 from deltarule import MLPClassifier, MLPRegressor, methods
 from deltarule.errors import DivergenceError, SettingError
-from deltarule.estimators import solvers
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -368,12 +367,3 @@ def test_a_model_from_a_table_is_an_estimator():
     made = model.to_estimator()
     assert list(made.feature_names_in_) == ["a", "b"]
     np.testing.assert_allclose(made.predict(X), model.predict({"a": X[:, 0], "b": X[:, 1]}), rtol=1e-10)
-
-
-@pytest.mark.parametrize("name", ["lbfgs", "cg", "conjugate_gradient", "scg", "bfgs"])
-def test_searches_by_name_step_in_all_weights_and_as_objects_as_they_say(name):
-    made = solvers.method(MLPRegressor(solver=name), 50, 0, 10, 0)
-    assert made.projection is False
-    given = methods.get(name)
-    assert given.projection and solvers.method(MLPRegressor(solver=given), 50, 0, 10, 0) is given
-    assert solvers.method(MLPRegressor(solver="levenberg_marquardt"), 50, 0, 10, 0).projection

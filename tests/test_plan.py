@@ -24,7 +24,7 @@ def test_more_rows_never_mean_a_narrower_layer():
 
 
 def test_small_tables_are_trained_in_batch_and_large_ones_in_mini_batches():
-    assert plan.make(plan.BATCH_ROWS).method == methods.LBFGS(projection=False)
+    assert plan.make(plan.BATCH_ROWS).method == methods.LBFGS()
     large = plan.make(plan.BATCH_ROWS + 1, seed=3)
     assert large.method.rule.name == "adam" and large.method.batch_size == plan.ADAM_ROWS
     assert large.method.seed == 3 and len(large.candidates) == 1
@@ -34,15 +34,15 @@ def test_small_tables_are_trained_in_batch_and_large_ones_in_mini_batches():
     ("n_weights", "projects", "expected"),
     [
         (plan.MATRIX_WEIGHTS, True, methods.LevenbergMarquardt()),
-        (plan.MATRIX_WEIGHTS + 1, True, methods.LBFGS(projection=False)),
-        (10, False, methods.LBFGS(projection=False)),
+        (plan.MATRIX_WEIGHTS + 1, True, methods.LBFGS()),
+        (10, False, methods.LBFGS()),
     ],
 )
 def test_few_weights_of_a_regression_are_trained_by_levenberg_marquardt(n_weights, projects, expected):
     """Where candidates are compared, by something quicker all the same."""
     assert plan.make(5_000, n_weights=n_weights, projects=projects).method == expected
     small = plan.make(500, n_weights=n_weights, projects=projects)
-    assert small.method == expected and (small.comparing or small).method == methods.LBFGS(projection=False)
+    assert small.method == expected and (small.comparing or small).method == methods.LBFGS()
     assert (small.comparing or small).max_steps == plan.CROSS_STEPS
 
 

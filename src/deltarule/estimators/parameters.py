@@ -97,9 +97,7 @@ PARAMETERS: dict[str, Row] = {
     "solver": Row(
         lambda value: isinstance(value, str) or callable(getattr(value, "step", None)), "a str or a Method",
         "How weights are chosen. ``adam``, ``sgd`` and ``lbfgs`` are scikit-learn's. Every method of "
-        "`deltarule.methods` serves by its name or alias, with its own settings, or as an object. L-BFGS and conjugate "
-        "gradients by name step in all weights; as an object, such as ``ConjugateGradient()``, they solve for the last "
-        "layer where that is possible.",
+        "`deltarule.methods` serves by its name or alias, with its own settings, or as an object.",
     ),
     "alpha": Row(
         *_number(0), "Penalty on the squared weights: alpha / 2 · Σ W², divided by the rows of a mini-batch or of all."

@@ -7,7 +7,7 @@ from typing import Any
 from deltarule import methods
 from deltarule.errors import SettingError
 from deltarule.estimators import parameters
-from deltarule.methods import LBFGS, ConjugateGradient, Method, Online, ScaledConjugateGradient
+from deltarule.methods import LBFGS, Method, Online
 from deltarule.methods.rules import Adam, Momentum, Nesterov, Plain
 from deltarule.methods.schedules import Constant, Schedule
 
@@ -81,13 +81,6 @@ def method(owner: Any, n_rows: int, seen: int, epochs: int, seed: int) -> Method
     seed : int
         The seed of a method given by name that wants one.
 
-    Returns
-    -------
-    Method
-        L-BFGS and conjugate gradients given by name step in all weights: solving for the last layer magnifies
-        rounding, and over their many steps rows that weigh 2 would not give quite what rows given twice do.
-        Levenberg-Marquardt, and any method given as an object, stay as they are.
-
     Raises
     ------
     InvalidParameterError
@@ -101,14 +94,12 @@ def method(owner: Any, n_rows: int, seen: int, epochs: int, seed: int) -> Method
             schedule = RowsSeen(rate, float(owner.power_t), n_rows, seen, epochs)
         return Online(schedule, batch_rows(owner, n_rows), rule, owner.shuffle)
     if isinstance(solver, str) and solver == "lbfgs":
-        return LBFGS(memory=PAIRS, projection=False, reach=REACH)
+        return LBFGS(memory=PAIRS, reach=REACH)
     try:
         found = methods.get(solver)
     except SettingError as error:
         known = [*dict.fromkeys(["adam", "sgd", "lbfgs", *methods.METHODS])]
         raise parameters.refused(owner, "solver", f"one of {known}, another name of theirs, or a method") from error
-    if isinstance(solver, str) and isinstance(found, ConjugateGradient | LBFGS | ScaledConjugateGradient):
-        found = replace(found, projection=False)
     if isinstance(solver, str) and "seed" in getattr(found, "__dataclass_fields__", ()):
         found = replace(found, seed=seed)  # type: ignore[type-var]
     return found
