@@ -42,6 +42,7 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/demo.stamp: pyproject.toml | .venv/bin/python
+	@echo "Installing; compiling the kernels takes some minutes."
 	$(BIN)/python -m pip install -q -e .
 	touch $@
 

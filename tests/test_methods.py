@@ -79,6 +79,12 @@ def same(a, b):
     )
 
 
+@pytest.mark.parametrize(("given", "meant"), [("lme", "lm"), ("LM", "lm"), ("trainlmm", "trainlm"), ("Rprop", "rprop")])
+def test_the_name_that_was_meant_is_found_among_aliases_too(given, meant):
+    with pytest.raises(SettingError, match=f"Unknown method '{given}'. Did you mean .*{meant}.*other names of theirs"):
+        methods.get(given)
+
+
 def test_every_method_has_a_case_of_resumption():
     assert {made.name for made in RESUMED.values()} == set(METHODS)
 

@@ -167,6 +167,12 @@ def test_reasons(sine, w, reason):
     assert all(rule(result.history[:-1]) is None for rule in stop)
 
 
+def test_one_rule_need_not_be_in_a_list(sine, w):
+    result = train(sine, w, "gd", MaxSteps(3))
+    assert len(result.history) == 4
+    assert len(repr(result)) < 200 and "at step 3 of 3, 16 weights: The step limit was reached." in repr(result)
+
+
 def test_the_first_rule_that_finds_a_reason_wins(sine, w):
     assert train(sine, w, CG_IN_ALL_WEIGHTS, [MaxPasses(1), Goal(1e9)]).reason is Reason.MAX_STEPS
     assert train(sine, w, CG_IN_ALL_WEIGHTS, [Goal(1e9), MaxPasses(1)]).reason is Reason.GOAL
@@ -361,7 +367,7 @@ def test_what_is_wrong_is_refused_before_any_work(sine, w):
             calls.append(1)
             return 0.0, w
 
-    for stop in (MaxSteps(5), "max", None, [5]):
+    for stop in (MaxSteps, "max", None, [5]):
         with pytest.raises(SettingError, match="give a list of stop rules such as"):
             train(Silent(), w, CG_IN_ALL_WEIGHTS, stop)
     with pytest.raises(SettingError, match="Unknown method"):

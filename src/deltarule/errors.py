@@ -67,9 +67,13 @@ def wrong(name: str, given: object, accepted: str) -> SettingError:
     return SettingError(f"{name} was {shown(given)}; {accepted}.")
 
 
-def unknown(kind: str, given: object, accepted: Iterable[str]) -> SettingError:
-    """Return the error for a name that is not in a table: the name, the nearest ones, all of them."""
-    names = list(accepted)
-    near = get_close_matches(str(given)[:LONGEST_SHOWN], names, n=3)
+def unknown(kind: str, given: object, accepted: Iterable[str], also: Iterable[str] = ()) -> SettingError:
+    """Return the error for a name that is not in a table: the name, the nearest ones, all of them.
+
+    Names in `also` are accepted too, and among the nearest, but not listed.
+    """
+    names, others = list(accepted), list(also)
+    near = get_close_matches(str(given)[:LONGEST_SHOWN].lower(), [*names, *others], n=3)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return SettingError(f"Unknown {kind} {shown(given)}.{hint} Accepted: {', '.join(names)}.")
+    more = f", and {len(others)} other names of theirs" if others else ""
+    return SettingError(f"Unknown {kind} {shown(given)}.{hint} Accepted: {', '.join(names)}{more}.")

@@ -17,7 +17,7 @@ from deltarule.special import Array
 from deltarule.stopping import Reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The end of a run.
 
@@ -46,6 +46,11 @@ class Result:
     history: list[Record]
     step: int
     state: State
+
+    def __repr__(self) -> str:
+        """Return the end of the run in a line: weights and history would fill pages."""
+        steps, p = max(len(self.history) - 1, 0), self.w.shape[0]
+        return f"Result(loss {self.loss:.6g} at step {self.step} of {steps:,}, {p:,} weights: {self.message})"
 
     @property
     def converged(self) -> bool:

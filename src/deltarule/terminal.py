@@ -184,9 +184,9 @@ def print_runs(about: Training) -> None:
     _print_table(["seed", *(columns[name] for name in shown), "steps", "ended", ""], rows)
     if len(about.runs) > MOST_RUNS:
         click.echo(f"and {len(about.runs) - MOST_RUNS:,} more runs, which --json has")
-    of_what = "validation loss" if "validation_loss" in shown else "objective"
+    of_what = "a validation loss" if "validation_loss" in shown else "an objective"
     if about.odds is not None:
-        words = f"odds of a good run {about.odds:.0%}: so many have a {of_what} at most {GOOD - 1:.0%} above the best"
+        words = f"odds of a good run {about.odds:.0%}: so many have {of_what} at most {GOOD - 1:.0%} above the best"
         _print_wrapped(words)
 
 

@@ -148,7 +148,7 @@ def train(
     objective: Any,
     w: Array,
     method: Any = "conjugate_gradient",
-    stop: Sequence[StopRule] = DEFAULT_STOP,
+    stop: StopRule | Sequence[StopRule] = DEFAULT_STOP,
     validation: Objective | None = None,
     observe: Observer | Sequence[Observer] | None = None,
     state: Any = None,
@@ -166,7 +166,7 @@ def train(
         The weights to start from; they are copied.
     method : str or Method
         How the next weights are chosen.
-    stop : sequence of stop rules
+    stop : stop rule or sequence of them
         The first that finds a reason ends the run; see `deltarule.stopping`.
     validation : Objective, optional
         The same network on other rows: its loss is recorded after each step and the weights with the smallest
@@ -195,6 +195,7 @@ def train(
     SettingError, InputError
         As `steps`.
     """
+    stop = (stop,) if callable(stop) and not isinstance(stop, type) else stop
     if not isinstance(stop, Sequence) or not all(callable(rule) for rule in stop):
         raise SettingError(f"stop was {stop!r}; give a list of stop rules such as [stopping.MaxSteps(200)].")
     if validation is not None and validation.network != getattr(objective, "network", None):

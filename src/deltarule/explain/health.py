@@ -120,7 +120,10 @@ class Health:
 
 def layer_grid(health: Health, title: str = "") -> Grid:
     """Return the sizes and shares of the layers as a table."""
-    about = f"{health.wrong:.0%} of {health.rows:,} rows wrong; loss {number(health.loss)}, of a constant "
+    about = (
+        f"{health.wrong:.0%} of {health.rows:,} rows wrong (each loses over a tenth of a constant's loss); "
+        f"loss {number(health.loss)}, of a constant "
+    )
     header = ("layer", "activation", "rms weight", "gradient", "update", "small f′", "on wrong", "dead")
     rows = [
         (

@@ -153,7 +153,7 @@ def get(method: Any, **settings: Any) -> Method:
             f"{', '.join([*METHODS, *ALIASES])}."
         )
     if name not in METHODS:
-        raise unknown("method", method, METHODS)
+        raise unknown("method", method, METHODS, ALIASES)
     made = METHODS[name]
     accepted = [key for key, row in made.__dataclass_fields__.items() if row.init]
     for key in settings:
