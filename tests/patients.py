@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import deltarule as dr
-from deltarule.methods import GradientDescent, LevenbergMarquardt, Online
-from deltarule.methods.conjugate_gradient import CG_IN_ALL_WEIGHTS
+from deltarule.methods import ConjugateGradient, GradientDescent, LevenbergMarquardt, Online
 from deltarule.stopping import MaxSteps, MinGrad
 
 
@@ -48,36 +47,36 @@ def non_finite(bad):
 def input_scale(bad):
     X, T = rows()
     X[:, 1] *= 400 if bad else 1
-    return trained(X, T, CG_IN_ALL_WEIGHTS, 60)
+    return trained(X, T, ConjugateGradient(), 60)
 
 
 def input_offset(bad):
     X, T = rows()
     X[:, 2] += 60 if bad else 0
-    return trained(X, T, GradientDescent(0.01) if bad else CG_IN_ALL_WEIGHTS, 60)
+    return trained(X, T, GradientDescent(0.01) if bad else ConjugateGradient(), 60)
 
 
 def input_outlier(bad):
     X, T = rows()
     X[17, 1] = -2000.0 if bad else X[17, 1]
-    return trained(X, T, GradientDescent(0.1) if bad else CG_IN_ALL_WEIGHTS, 60)
+    return trained(X, T, GradientDescent(0.1) if bad else ConjugateGradient(), 60)
 
 
 def target_range(bad):
     X, T = rows()
     T = 4 * T + 2 if bad else T
-    return trained(X, T, CG_IN_ALL_WEIGHTS, 60, output="tanh" if bad else "identity")
+    return trained(X, T, ConjugateGradient(), 60, output="tanh" if bad else "identity")
 
 
 def opposing_rows(bad):
     X, T = rows()
     if bad:
         X, T = np.vstack([X, X[:80]]), np.vstack([T, -T[:80]])
-    return trained(X, T, CG_IN_ALL_WEIGHTS, 60)
+    return trained(X, T, ConjugateGradient(), 60)
 
 
 def symmetric_units(bad):
-    return trained(*rows(), CG_IN_ALL_WEIGHTS, 60, w=lambda net: np.full(net.n_weights, 0.3) if bad else start(net))
+    return trained(*rows(), ConjugateGradient(), 60, w=lambda net: np.full(net.n_weights, 0.3) if bad else start(net))
 
 
 def dead_units(bad):
@@ -87,7 +86,7 @@ def dead_units(bad):
         b[: 4 if bad else 0] = -30.0
         return w
 
-    return trained(*rows(), CG_IN_ALL_WEIGHTS, 60, activation="relu", w=begin)
+    return trained(*rows(), ConjugateGradient(), 60, activation="relu", w=begin)
 
 
 def saturation(bad):
@@ -98,16 +97,16 @@ def saturation(bad):
         b *= 60 if bad else 1
         return w
 
-    return trained(*rows(), GradientDescent(0.1) if bad else CG_IN_ALL_WEIGHTS, 60, w=begin)
+    return trained(*rows(), GradientDescent(0.1) if bad else ConjugateGradient(), 60, w=begin)
 
 
 def penalty(bad):
-    return trained(*rows(), CG_IN_ALL_WEIGHTS, 60, l2=3.0 if bad else 1e-4)
+    return trained(*rows(), ConjugateGradient(), 60, l2=3.0 if bad else 1e-4)
 
 
 def plateau(bad):
     sizes = (5,) * 5 if bad else (5,)
-    method = GradientDescent(0.1) if bad else CG_IN_ALL_WEIGHTS
+    method = GradientDescent(0.1) if bad else ConjugateGradient()
     activation, scheme = ("logistic", "uniform") if bad else ("tanh", "auto")
     return trained(
         *rows(), method, 60, sizes=sizes, activation=activation, w=lambda net: net.initial_weights(3, scheme)
@@ -124,12 +123,12 @@ def saddle(bad):
     ((W, b), (V, c)), ((W1, b1), (V1, c1)) = net.layers(w), one.objective.network.layers(one.w)
     W[:], b[:], V[:], c[:] = W1, b1, V1 * [SPLIT, 1 - SPLIT], c1
     if not bad:
-        return trained(X, T, CG_IN_ALL_WEIGHTS, 60)
+        return trained(X, T, ConjugateGradient(), 60)
     return Patient(objective, w, GradientDescent(0.1))
 
 
 def rate_small(bad):
-    return trained(*rows(), GradientDescent(3e-5) if bad else CG_IN_ALL_WEIGHTS, 60)
+    return trained(*rows(), GradientDescent(3e-5) if bad else ConjugateGradient(), 60)
 
 
 def rate_large(bad):
@@ -149,7 +148,7 @@ def poor_minimum(bad):
 
 
 def unfinished(bad):
-    return trained(*rows(), CG_IN_ALL_WEIGHTS, 4 if bad else 80)
+    return trained(*rows(), ConjugateGradient(), 4 if bad else 80)
 
 
 def start(net):

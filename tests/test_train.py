@@ -9,7 +9,6 @@ import pytest
 from deltarule import Network, Objective, methods, steps, train
 from deltarule.errors import InputError, SettingError
 from deltarule.methods import ConjugateGradient, GradientDescent, Online
-from deltarule.methods.conjugate_gradient import CG_IN_ALL_WEIGHTS
 from deltarule.stopping import Goal, MaxFail, MaxPasses, MaxSteps, MinGrad, Reason, Stalled
 from problems import LINE, SINE, XOR, rosenbrock
 
@@ -42,9 +41,7 @@ def test_records_say_what_happened(sine, w):
     assert (result.step, result.loss) == (5, states[-1].loss)
 
 
-@pytest.mark.parametrize(
-    "method", [CG_IN_ALL_WEIGHTS, "online", Online(rows_per_step=10), GradientDescent(9.0, adaptive=True)]
-)
+@pytest.mark.parametrize("method", ["cg", "online", Online(rows_per_step=10), GradientDescent(9.0, adaptive=True)])
 def test_passes_count_every_evaluation_over_the_rows(sine, w, method):
     counted = {"rows": 0}
 
@@ -83,7 +80,7 @@ def test_the_best_weights_on_the_validation_rows_come_back():
     network = Network((1, 12, 1))
     objective = Objective(network, "squared_error", X, noise)
     validation = Objective(network, "squared_error", X + 0.05, -0.2 * noise)
-    result = train(objective, network.initial_weights(0), CG_IN_ALL_WEIGHTS, [MaxSteps(60)], validation)
+    result = train(objective, network.initial_weights(0), "cg", [MaxSteps(60)], validation)
     losses = [r.validation_loss for r in result.history]
     assert result.step == int(np.argmin(losses))
     assert 0 <= result.step < 60
@@ -91,12 +88,10 @@ def test_the_best_weights_on_the_validation_rows_come_back():
     assert result.loss == result.history[result.step].loss == objective.value_grad(result.w)[0]
     assert result.history[-1].best_step == result.step
     assert result.history[-1].fails == 60 - result.step
-    stopped = train(objective, network.initial_weights(0), CG_IN_ALL_WEIGHTS, [MaxFail(4), MaxSteps(60)], validation)
+    stopped = train(objective, network.initial_weights(0), "cg", [MaxFail(4), MaxSteps(60)], validation)
     assert stopped.reason is Reason.VALIDATION
     assert stopped.history[-1].fails == 4
-    assert np.array_equal(
-        stopped.w, train(objective, network.initial_weights(0), CG_IN_ALL_WEIGHTS, [MaxFail(4)], validation).w
-    )
+    assert np.array_equal(stopped.w, train(objective, network.initial_weights(0), "cg", [MaxFail(4)], validation).w)
 
 
 def test_a_validation_loss_that_is_no_number_at_first_does_not_win(sine, w):
@@ -110,7 +105,7 @@ def test_a_validation_loss_that_is_no_number_at_first_does_not_win(sine, w):
             self.calls += 1
             return nan if self.calls == 1 else 1.0 / self.calls
 
-    result = train(sine, w, CG_IN_ALL_WEIGHTS, [MaxSteps(3)], Odd())
+    result = train(sine, w, "cg", [MaxSteps(3)], Odd())
     assert result.step == 3
 
 
@@ -123,7 +118,7 @@ def test_a_rising_loss_is_neither_stalled_nor_converged(sine, w):
 def test_a_validation_objective_of_another_network_is_refused(sine, w):
     other = Objective(Network((1, 2, 1)), "squared_error", SINE.X, SINE.T)
     with pytest.raises(SettingError, match="another network"):
-        train(sine, w, CG_IN_ALL_WEIGHTS, [MaxSteps(3)], other)
+        train(sine, w, "cg", [MaxSteps(3)], other)
 
 
 def test_weights_of_another_length_are_refused(sine, w):
@@ -137,8 +132,8 @@ def test_an_interrupt_is_raised_or_keeps_the_result_so_far(sine, w):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(sine, w, CG_IN_ALL_WEIGHTS, observe=interrupt)
-    result = train(sine, w, CG_IN_ALL_WEIGHTS, observe=interrupt, interrupt="keep")
+        train(sine, w, "cg", observe=interrupt)
+    result = train(sine, w, "cg", observe=interrupt, interrupt="keep")
     assert result.reason is Reason.INTERRUPTED and len(result.history) == 4
 
 
@@ -150,9 +145,9 @@ def test_the_loss_of_part_of_an_epoch_is_the_mean_of_the_rows_visited():
 
 
 REASONS = {
-    Reason.GOAL: (CG_IN_ALL_WEIGHTS, [Goal(0.01)]),
-    Reason.MIN_GRAD: (CG_IN_ALL_WEIGHTS, [MinGrad(0.01)]),
-    Reason.MAX_STEPS: (CG_IN_ALL_WEIGHTS, [MaxSteps(2)]),
+    Reason.GOAL: ("cg", [Goal(0.01)]),
+    Reason.MIN_GRAD: ("cg", [MinGrad(0.01)]),
+    Reason.MAX_STEPS: ("cg", [MaxSteps(2)]),
     Reason.STALLED: (GradientDescent(1e-9), [Stalled(1e-3, 3)]),
 }
 
@@ -174,8 +169,8 @@ def test_one_rule_need_not_be_in_a_list(sine, w):
 
 
 def test_the_first_rule_that_finds_a_reason_wins(sine, w):
-    assert train(sine, w, CG_IN_ALL_WEIGHTS, [MaxPasses(1), Goal(1e9)]).reason is Reason.MAX_STEPS
-    assert train(sine, w, CG_IN_ALL_WEIGHTS, [Goal(1e9), MaxPasses(1)]).reason is Reason.GOAL
+    assert train(sine, w, "cg", [MaxPasses(1), Goal(1e9)]).reason is Reason.MAX_STEPS
+    assert train(sine, w, "cg", [Goal(1e9), MaxPasses(1)]).reason is Reason.GOAL
 
 
 def test_no_further_descent_is_said_with_its_particulars():
@@ -183,7 +178,7 @@ def test_no_further_descent_is_said_with_its_particulars():
         def value_grad(self, w):
             return float(w @ w), 2 * w
 
-    result = train(Bowl(), np.array([3.0, 4.0]), CG_IN_ALL_WEIGHTS, [MaxSteps(50)])
+    result = train(Bowl(), np.array([3.0, 4.0]), "cg", [MaxSteps(50)])
     assert result.reason is Reason.NO_DESCENT
     assert result.message == "No further descent was found: the gradient is zero."
     assert not result.w.any()
@@ -196,11 +191,11 @@ def test_the_observer_is_told_each_record_and_can_stop(sine, w):
         seen.append(record)
         return record.step == 3
 
-    result = train(sine, w, CG_IN_ALL_WEIGHTS, observe=observe)
+    result = train(sine, w, "cg", observe=observe)
     assert result.reason is Reason.CALLER
     assert seen == result.history
     assert len(seen) == 4
-    goes_on = train(sine, w, CG_IN_ALL_WEIGHTS, [MaxSteps(2)], observe=lambda record: "anything but True")
+    goes_on = train(sine, w, "cg", [MaxSteps(2)], observe=lambda record: "anything but True")
     assert goes_on.reason is Reason.MAX_STEPS
 
 
@@ -333,7 +328,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run():
         def value_grad(self, w):
             return 1.0, w * nan
 
-    result = train(Edge(), np.ones(2), CG_IN_ALL_WEIGHTS)
+    result = train(Edge(), np.ones(2), "cg")
     assert result.reason is Reason.NON_FINITE
     assert result.history == []
 
@@ -341,7 +336,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run():
 def test_a_start_that_cannot_be_used_is_said():
     network = Network((1, 1), ("exponential",))
     objective = Objective(network, "squared_error", [[1.0]], [0.0])
-    result = train(objective, np.array([500.0, 0.0]), CG_IN_ALL_WEIGHTS)
+    result = train(objective, np.array([500.0, 0.0]), "cg")
     assert result.reason is Reason.NON_FINITE
     assert (
         result.message == "At the start the loss cannot be used (loss inf); give smaller weights or rescale the inputs."
@@ -352,7 +347,7 @@ def test_a_start_that_cannot_be_used_is_said():
 def test_validation_restores_the_best_even_after_divergence(sine, w):
     validation = objective_of(SINE, slice(0, 9))
     # the third step is the best, the fourth is too far to be finite
-    good = [w + 0.01, w - 0.01, train(sine, w, CG_IN_ALL_WEIGHTS, [MaxSteps(9)]).w, np.full_like(w, 1e300)]
+    good = [w + 0.01, w - 0.01, train(sine, w, "cg", [MaxSteps(9)]).w, np.full_like(w, 1e300)]
     result = train(sine, w, Steps(good), validation=validation)
     assert result.reason is Reason.NON_FINITE
     assert np.array_equal(result.w, good[2])
@@ -369,7 +364,7 @@ def test_what_is_wrong_is_refused_before_any_work(sine, w):
 
     for stop in (MaxSteps, "max", None, [5]):
         with pytest.raises(SettingError, match="give a list of stop rules such as"):
-            train(Silent(), w, CG_IN_ALL_WEIGHTS, stop)
+            train(Silent(), w, "cg", stop)
     with pytest.raises(SettingError, match="Unknown method"):
         train(Silent(), w, "cgg")
     with pytest.raises(SettingError, match="The method online needs value, epoch"):
@@ -393,5 +388,5 @@ def test_default_is_conjugate_gradients_on_any_objective():
 def test_overflow_on_the_way_does_not_warn():
     """A search that steps into infinity and back is no news to the user; pytest would raise any warning."""
     objective = Objective(Network((2, 3, 1), ("exponential", "identity")), "squared_error", 500 * XOR.X, XOR.T)
-    result = train(objective, objective.network.initial_weights(0) * 0.01, CG_IN_ALL_WEIGHTS, [MaxSteps(20)])
+    result = train(objective, objective.network.initial_weights(0) * 0.01, "cg", [MaxSteps(20)])
     assert all(isfinite(r.loss) for r in result.history)

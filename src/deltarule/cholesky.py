@@ -4,6 +4,7 @@ A = L L' with L lower triangular, by LAPACK for NumPy's arrays and by the librar
 is factored is A with numbers added to its diagonal; a matrix that is not positive definite then gives None.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -43,6 +44,10 @@ class _Held:
         self.lock, self.wanted = Lock(), 0
         self.before: list[tuple[Any, int]] = []
 
+    def begin_in_child(self) -> None:
+        """Forget a lock that another thread may have held when this process was forked."""
+        self.lock = Lock()
+
     def enter(self) -> None:
         with self.lock:
             self.wanted += 1
@@ -68,6 +73,8 @@ class _Held:
 
 
 _HELD = _Held()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_HELD.begin_in_child)
 
 
 def shifted_solve(A: Array, shift: Array | float, B: Array) -> Array | None:

@@ -73,7 +73,8 @@ def unknown(kind: str, given: object, accepted: Iterable[str], also: Iterable[st
     Names in `also` are accepted too, and among the nearest, but not listed.
     """
     names, others = list(accepted), list(also)
-    near = get_close_matches(str(given)[:LONGEST_SHOWN].lower(), [*names, *others], n=3)
+    spelt = {name.lower(): name for name in (*names, *others)}  # capitals do not make a name another
+    near = [spelt[found] for found in get_close_matches(str(given)[:LONGEST_SHOWN].lower(), spelt, n=3)]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     more = f", and {len(others)} other names of theirs" if others else ""
     return SettingError(f"Unknown {kind} {shown(given)}.{hint} Accepted: {', '.join(names)}{more}.")

@@ -110,7 +110,7 @@ def steps(objective: Any, w: Array, method: Any = "conjugate_gradient", state: A
     objective = _prepared(objective, method)
     following, working = _steps(objective, w, method, state), getattr(objective, "working", nullcontext)
     while True:
-        with working(), np.errstate(over="ignore", invalid="ignore"):  # as `_at_work`, in half the time
+        with working(), np.errstate(over="ignore", invalid="ignore"):  # `_at_work`, without a generator a step
             state = next(following)
         yield state
 

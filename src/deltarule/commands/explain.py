@@ -83,11 +83,10 @@ def explain(
 def _surface(model: Any, table: Any, places: list[int], take: list[int] | None, member: int) -> Any:
     """Return the loss over the plane of two weights, or of −g and the conjugate direction that follows."""
     from deltarule.explain.survey import surface
-    from deltarule.methods.conjugate_gradient import CG_IN_ALL_WEIGHTS
 
     if places and len(places) != 2:
         raise SettingError(f"--surface needs two weights, or none; --weight names {len(places)}. Give -w twice.")
     through: Any = tuple(places) if places else "gradient"
     return surface(
-        model, table, through=through, method=None if places else CG_IN_ALL_WEIGHTS, take=take, member=member
+        model, table, through=through, method=None if places else "conjugate_gradient", take=take, member=member
     )  # fmt: skip

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.explain.lesson import Lesson
-from deltarule.methods.conjugate_gradient import CG_IN_ALL_WEIGHTS
 from deltarule.network import Network
 from deltarule.objective import Objective
 from deltarule.stopping import MaxSteps, MinGrad
@@ -52,7 +51,7 @@ def measured(lesson: Lesson, bent_loss: float, bent_mistakes: float, seed: int) 
     network = Network((lesson.X.shape[1], *deep, lesson.T.shape[1]), ["identity"] * (len(deep) + 1))
     objective = Objective(network, lesson.loss, lesson.X, lesson.T)
     start = network.initial_weights(seed)
-    trained = train(objective, start, CG_IN_ALL_WEIGHTS, [MaxSteps(STEPS), MinGrad()])
+    trained = train(objective, start, "conjugate_gradient", [MaxSteps(STEPS), MinGrad()])
     W, b = one_matrix(network, trained.w)
     layered, direct = objective.engine.predict(trained.w, objective.rows.X), lesson.X @ W.T + b
     size = np.abs(lesson.X)

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from deltarule.errors import InputError, SettingError
 from deltarule.explain.names import Names
 from deltarule.explain.walks import Walk, walk
-from deltarule.methods.conjugate_gradient import CG_IN_ALL_WEIGHTS
 
 Floats = NDArray[np.float64]
 
@@ -147,7 +146,7 @@ def of_gradient(objective: Any, w: Any) -> Plane:
     SettingError
         If the gradient is zero at w, or no conjugate direction follows.
     """
-    found = walk(objective, w, CG_IN_ALL_WEIGHTS, 2)
+    found = walk(objective, w, "conjugate_gradient", 2)
     if found.n_steps < 2:
         raise SettingError(
             "Conjugate gradients took less than two steps from there, so there is no conjugate direction; start from "

@@ -16,7 +16,6 @@ from deltarule.explain.names import Names
 from deltarule.explain.planes import Plane
 from deltarule.explain.surfaces import POINTS, Surface, losses
 from deltarule.explain.walks import STEPS, Walk, walk
-from deltarule.methods.conjugate_gradient import CG_IN_ALL_WEIGHTS
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +34,7 @@ def surface(
     *,
     w: Any = None,
     seed: int | None = None,
-    method: Any = CG_IN_ALL_WEIGHTS,
+    method: Any = "conjugate_gradient",
     steps: int = STEPS,
     through: Any = "ends",
     points: int = POINTS,
@@ -62,8 +61,7 @@ def surface(
     seed : int, optional
         Start from the initial weights of this seed instead.
     method : str, Method, or several of them
-        What walks: one method, a list, a dict of names and methods, or None for no walk. Conjugate gradients in all
-        weights unless given: where the last layer is solved for, a step is not along a line.
+        What walks: one method, a list, a dict of names and methods, or None for no walk.
     steps : int
         Steps of each walk at most.
     through : str, tuple or Plane

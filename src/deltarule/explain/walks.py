@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from deltarule import methods, projection
 from deltarule.errors import SettingError
-from deltarule.methods.conjugate_gradient import CG_IN_ALL_WEIGHTS
 from deltarule.train import steps as steps_of
 
 Floats = NDArray[np.float64]
@@ -134,7 +133,7 @@ class Watched:
 
 
 def walk(
-    objective: Any, w: Any, method: Any = CG_IN_ALL_WEIGHTS, steps: int = STEPS, *, name: str = "",
+    objective: Any, w: Any, method: Any = "conjugate_gradient", steps: int = STEPS, *, name: str = "",
     validation: Any = None,
 ) -> Walk:  # fmt: skip
     """Take some steps of a method, and return where it went and looked.
@@ -146,8 +145,7 @@ def walk(
     w : array of shape (p,)
         Where it starts.
     method : str or Method
-        How the next weights are chosen, by conjugate gradients in all weights unless given. Steps of online
-        training are epochs; ``Online(rows_per_step=1)`` shows rows.
+        How the next weights are chosen. Steps of online training are epochs; ``Online(rows_per_step=1)`` shows rows.
     steps : int
         At most so many.
     name : str

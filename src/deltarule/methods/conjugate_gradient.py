@@ -162,10 +162,6 @@ class ConjugateGradient:
             return float("nan")
 
 
-CG_IN_ALL_WEIGHTS = ConjugateGradient(projection=False)
-"""Conjugate gradients in all weights, the outputs' too: what explanations walk by and train clones with."""
-
-
 def _powell_beale(s: ConjugateGradientState, point: Point, slope: float) -> Heading:
     """Return −g + β d + γ d_t, or −g + β d and why it starts from d anew, or −g."""
     g, square, rise = point.grad, dot(point.grad, point.grad), point.slope - slope

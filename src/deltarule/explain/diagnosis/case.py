@@ -21,8 +21,7 @@ from deltarule.explain.health import Health
 from deltarule.explain.health_recorder import HealthRecorder
 from deltarule.explain.health_rows import Sample
 from deltarule.explain.names import Names
-from deltarule.methods import LevenbergMarquardt, Method
-from deltarule.methods.conjugate_gradient import CG_IN_ALL_WEIGHTS
+from deltarule.methods import ConjugateGradient, LevenbergMarquardt, Method
 from deltarule.network import Network
 from deltarule.objective import Objective
 from deltarule.stopping import MaxPasses, MaxSteps, MinGrad, Reason
@@ -213,7 +212,7 @@ class Case:
                 for i in (0, 1)
             )  # fmt: skip
             w = self.network.initial_weights(0, input_ranges=self.ranges)
-            result = train(first, w, CG_IN_ALL_WEIGHTS, [MaxPasses(3 * PASSES), MinGrad()])
+            result = train(first, w, ConjugateGradient(), [MaxPasses(3 * PASSES), MinGrad()])
             value = float(second.value(result.w)) - second.penalty(result.w)
             found[share] = value if isfinite(value) else inf
         return found
@@ -228,7 +227,7 @@ class Case:
         """Levenberg-Marquardt for squared errors and few weights, otherwise conjugate gradients."""
         if self.taken.loss.name == "squared_error" and self.network.n_weights <= FEW_WEIGHTS:
             return LevenbergMarquardt(projection=False)
-        return CG_IN_ALL_WEIGHTS
+        return ConjugateGradient()
 
     @cached_property
     def learnable(self) -> float:
@@ -252,7 +251,7 @@ class Case:
 
 def descend(objective: Objective, w: Floats, passes: float = PASSES, method: Method | None = None) -> float:
     """Return the objective after some passes of a method: inf where that is not finite."""
-    result = train(objective, w, method or CG_IN_ALL_WEIGHTS, [MaxPasses(passes), MaxSteps(2000)])
+    result = train(objective, w, method or ConjugateGradient(), [MaxPasses(passes), MaxSteps(2000)])
     if result.reason is Reason.NON_FINITE:
         return inf
     with np.errstate(all="ignore"):

@@ -14,8 +14,7 @@ from deltarule import losses
 from deltarule.explain.diagnosis import data, steps, units
 from deltarule.explain.diagnosis.case import PASSES, RESTARTS, Case, descend, rate_of, standardised, with_rate
 from deltarule.explain.diagnosis.finding import Finding, Trial
-from deltarule.methods import Method
-from deltarule.methods.conjugate_gradient import CG_IN_ALL_WEIGHTS
+from deltarule.methods import ConjugateGradient, Method
 from deltarule.network import Network
 from deltarule.objective import Objective
 from deltarule.stopping import MaxPasses, MaxSteps, Reason
@@ -86,7 +85,7 @@ def _loss_after(
     objective: Objective, w: Floats, passes: float, method: Method | None, keep: NDArray[np.bool_],
     back: Callable[[Floats], Floats] | None, given: Objective,
 ) -> float:  # fmt: skip
-    result = train(objective, w, method or CG_IN_ALL_WEIGHTS, [MaxPasses(passes), MaxSteps(5000)])
+    result = train(objective, w, method or ConjugateGradient(), [MaxPasses(passes), MaxSteps(5000)])
     if result.reason is Reason.NON_FINITE:
         return inf
     return _mean_loss(objective, result.w, keep) if back is None else _mean_loss(given, back(result.w), keep)
@@ -103,7 +102,7 @@ def _mean_loss(objective: Objective, w: Floats, keep: NDArray[np.bool_]) -> floa
 def _best_start(case: Case, passes: float, keep: NDArray[np.bool_]) -> float:
     ends = []
     for seed in range(RESTARTS):
-        result = train(case.objective, _fresh(case, case.network, seed), CG_IN_ALL_WEIGHTS, [MaxPasses(passes)])
+        result = train(case.objective, _fresh(case, case.network, seed), ConjugateGradient(), [MaxPasses(passes)])
         ends.append((float(result.loss), _mean_loss(case.objective, result.w, keep)))
     return min(ends)[1]
 
