@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.errors import SettingError, TableError, unknown
+from deltarule.errors import TableError, unknown, wrong
 from deltarule.tables.columns import Column, Table, check_text, shown, spelt
 
 Role = Literal["number", "boolean", "date", "category"]
@@ -133,7 +133,12 @@ def column_names(names: str | Sequence[str], what: str) -> list[str]:
     """
     listed = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [names]
     if not all(isinstance(name, str) for name in listed):
-        raise SettingError(f"{what} was {names!r}; give the name of a column as text, or a list of such names.")
+        raise wrong(
+            what,
+            names,
+            "give the name of a column as text, or a list of such names; arrays X and y are for "
+            "MLPRegressor and MLPClassifier",
+        )
     return list(dict.fromkeys(listed))
 
 
