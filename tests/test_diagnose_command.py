@@ -30,12 +30,16 @@ def csv(path, columns):
     return path
 
 
+PLAIN = dr.methods.ConjugateGradient(preconditioned=False)
+"""Scales of the inputs would hardly hinder it with its preconditioner."""
+
+
 @pytest.fixture(scope="module")
 def sick(tmp_path_factory):
     """A table with a column of another scale, and a model trained on it without scaling."""
     folder = tmp_path_factory.mktemp("sick")
     rows = csv(folder / "rows.csv", table(500.0))
-    model = dr.fit(str(rows), "price", scaling="none", hidden=5, method="cg", l2=0.0, max_steps=60)
+    model = dr.fit(str(rows), "price", scaling="none", hidden=5, method=PLAIN, l2=0.0, max_steps=60)
     model.save(folder / "sick.deltarule")
     return folder / "sick.deltarule", rows
 

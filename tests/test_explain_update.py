@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import deltarule as dr
 from checks import make_targets
-from deltarule import explain, losses, projection
+from deltarule import explain, losses, preconditioning
 from deltarule.activations import ACTIVATIONS
 from deltarule.engines import Rows
 from deltarule.engines.array import ArrayEngine
@@ -37,6 +37,9 @@ VARIED = [
     GradientDescent(0.1, momentum=0.9, adaptive=True),
     *(ConjugateGradient(beta) for beta in BETAS),
     *(Rprop(variant) for variant in VARIANTS),
+    ConjugateGradient(preconditioned=False),
+    LBFGS(preconditioned=False),
+    ScaledConjugateGradient(preconditioned=False),
     LevenbergMarquardt(projection=False),
     LevenbergMarquardt(damping="matlab", scaling="identity"),
 ]
@@ -153,7 +156,7 @@ def test_the_terms_add_up_where_rows_are_few(l2):
 
 def check_run(objective, method, w):
     """Hold the terms of each step of a run against the step, and the bound against the size of the terms."""
-    prepared = projection.of(objective) if getattr(method, "projection", False) else objective
+    prepared = preconditioning.for_method(objective, method)
     states = list(islice(dr.steps(objective, w, method), STEPS))
     earlier = None
     for before, after in pairwise(states):
@@ -178,7 +181,7 @@ def test_the_terms_add_up_on_any_network(case, method):
         return
     with np.errstate(all="ignore"):
         states = list(islice(dr.steps(objective, w, method), 4))
-    prepared = projection.of(objective) if getattr(method, "projection", False) else objective
+    prepared = preconditioning.for_method(objective, method)
     for before, after in pairwise(states):
         if not np.all(np.isfinite(after.w)) or after.stuck or not np.all(np.isfinite(getattr(after, "grad", 0.0))):
             return
@@ -195,7 +198,7 @@ def test_a_wrong_term_would_be_seen():
     objective = dr.Objective(network, "squared_error", rng.normal(size=(20, 3)), rng.normal(size=(20, 2)), l2=0.1)
     for name in ("levenberg_marquardt", "newton_cg", "lbfgs", "conjugate_gradient"):
         *_, before, after = islice(dr.steps(objective, network.initial_weights(0), MADE[name]()), 6)
-        prepared = projection.for_method(objective, MADE[name]())
+        prepared = preconditioning.for_method(objective, MADE[name]())
         update = explained(Taken(prepared, MADE[name](), before, after), Names(network), ("",) * 20)
         for term in update.account.terms:
             if np.abs(term.values).max() > 1e-6:

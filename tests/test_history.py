@@ -84,8 +84,8 @@ def test_log_lines(run, caplog):
 
 
 def test_stop_below_a_validation_loss(run):
-    goal = sorted(record.validation_loss for record in run().history)[3]
-    result = run(observe=observers.StopBelow(goal))
+    goal = sorted(record.validation_loss for record in run("gd").history)[3]
+    result = run("gd", observe=observers.StopBelow(goal))
     assert result.reason is Reason.CALLER
     assert result.history[-1].validation_loss <= goal < result.history[-2].validation_loss
 

@@ -30,7 +30,7 @@ def test_the_products_are_the_two_loops(memory, problem):
     """To the rounding of 4 · memory products, magnified by the pairs' |s||y| / s·y as both ways magnify it."""
     network = Network(problem.sizes, problem.activations)
     objective = Objective(network, problem.loss, problem.X, problem.T)
-    states, pairs, checked = path(objective, network.initial_weights(2), LBFGS(memory, projection=False), 30), [], 0
+    states, pairs, checked = path(objective, network.initial_weights(2), LBFGS(memory, preconditioned=False), 30), [], 0
     for before, after in pairwise(states):
         if after.restart or after.skipped or after.stuck:
             break
@@ -69,7 +69,7 @@ def test_wolfe_conditions_hold_where_they_are_claimed(memory, table, engine):
     network = Network(table.sizes, table.activations)
     objective = Objective(network, table.loss, table.X, table.T)
     objective.engine = engine(objective.network, objective.loss)
-    method, claimed = LBFGS(memory, projection=False), 0
+    method, claimed = LBFGS(memory, preconditioned=False), 0
     for before, after in pairwise(path(objective, network.initial_weights(0), method, 60)):
         if after.stuck or after.step_length == 0:
             continue

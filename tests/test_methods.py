@@ -6,7 +6,7 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from deltarule import Network, Objective, methods, projection, steps
+from deltarule import Network, Objective, methods, preconditioning, projection, steps
 from deltarule.engines.array import ArrayEngine
 from deltarule.errors import SettingError
 from deltarule.methods import (
@@ -44,6 +44,9 @@ RESUMED = {
     "lbfgs": LBFGS(),
     "memory_1": LBFGS(memory=1),
     "memory_3": LBFGS(memory=3),
+    "lbfgs_plain": LBFGS(preconditioned=False),
+    "cg_plain": ConjugateGradient(preconditioned=False),
+    "scg_plain": ScaledConjugateGradient(preconditioned=False),
     "lbfgs_projected": LBFGS(projection=True),
     "cg_projected": ConjugateGradient(projection=True),
     "scg_projected": ScaledConjugateGradient(projection=True),
@@ -110,7 +113,10 @@ def test_the_first_weights_are_left_alone(name):
     kept = w.copy()
     states = path(objective, w, RESUMED[name], 3)
     assert np.array_equal(w, kept)
-    start = projection.of(objective).settled(kept) if getattr(RESUMED[name], "projection", False) else kept
+    method = RESUMED[name]
+    start = projection.of(objective).settled(kept) if getattr(method, "projection", False) else kept
+    if getattr(method, "preconditioned", False):
+        start = preconditioning.for_method(objective, method).begun(kept)
     assert np.array_equal(states[0].w, start)
 
 
@@ -332,6 +338,9 @@ def test_unknown_settings_are_refused():
         ("lbfgs", {"projection": "yes"}, "projection was 'yes'; it is True or False"),
         ("conjugate_gradient", {"projection": None}, "projection was None"),
         ("scaled_conjugate_gradient", {"projection": 0}, "projection was 0"),
+        ("scaled_conjugate_gradient", {"preconditioned": 0}, "preconditioned was 0; it is True or False"),
+        ("lbfgs", {"preconditioned": "no"}, "preconditioned was 'no'"),
+        ("conjugate_gradient", {"preconditioned": 1.0}, "preconditioned was 1.0"),
         ("bayesian_regularization", {"mu": -1.0}, "mu was -1.0"),
         ("newton_cg", {"radius": 0.0}, "radius was 0.0; it is a number above 0"),
         ("newton_cg", {"radius": 2e3}, "radius was 2000.0; it is at most max_radius, 1000.0"),

@@ -48,7 +48,7 @@ def test_it_is_the_papers_algorithm(every):
     network = Network(SINE.sizes, SINE.activations)
     objective = Objective(network, SINE.loss, SINE.X, SINE.T)
     w = network.initial_weights(1)
-    states = path(objective, w, ScaledConjugateGradient(restart_every=every, projection=False), 10)
+    states = path(objective, w, ScaledConjugateGradient(restart_every=every, preconditioned=False), 10)
     expected = reference.scaled_conjugate_gradient(as_lists(objective.value_grad), w.tolist(), 10, restart_every=every)
     for state, at in zip(states, expected, strict=True):
         assert state.w == pytest.approx(at, rel=1e-7, abs=1e-7)

@@ -41,7 +41,10 @@ def test_records_say_what_happened(sine, w):
     assert (result.step, result.loss) == (5, states[-1].loss)
 
 
-@pytest.mark.parametrize("method", ["cg", "online", Online(rows_per_step=10), GradientDescent(9.0, adaptive=True)])
+@pytest.mark.parametrize(
+    "method",
+    [ConjugateGradient(preconditioned=False), "online", Online(rows_per_step=10), GradientDescent(9.0, adaptive=True)],
+)
 def test_passes_count_every_evaluation_over_the_rows(sine, w, method):
     counted = {"rows": 0}
 
@@ -145,8 +148,8 @@ def test_the_loss_of_part_of_an_epoch_is_the_mean_of_the_rows_visited():
 
 
 REASONS = {
-    Reason.GOAL: ("cg", [Goal(0.01)]),
-    Reason.MIN_GRAD: ("cg", [MinGrad(0.01)]),
+    Reason.GOAL: (ConjugateGradient(preconditioned=False), [Goal(0.01)]),
+    Reason.MIN_GRAD: (ConjugateGradient(preconditioned=False), [MinGrad(0.01)]),
     Reason.MAX_STEPS: ("cg", [MaxSteps(2)]),
     Reason.STALLED: (GradientDescent(1e-9), [Stalled(1e-3, 3)]),
 }

@@ -27,31 +27,35 @@ from deltarule.losses import LOSSES
 from deltarule.objective import Objective
 from deltarule.special import Array
 
+RIDGE = 1e-3
+"""What holds the last layer of `Projected.begun` near the one given, as a share of M's mean diagonal: weights of
+neurons that do nearly the same stay small then, and starts from different seeds differ even where all hidden layers do
+the same, as with one input. Less leads to small errors in as many passes; with a hundredth and more it takes more."""
 KEPT = 4
 """How many of the last solutions are remembered: a trial and the point it started from, each given and settled."""
 
 
 def of(objective: Any) -> Any:
-    """Return the objective with its outputs' weights projected out where that is possible, or the objective itself.
+    """Return the objective with its outputs' weights projected out where that is possible, or the objective itself."""
+    return Projected(objective) if is_possible(objective) else objective
 
-    It is not where a penalty is lacking and the rows that weigh anything do not outnumber the weights of an output:
+
+def is_possible(objective: Any) -> bool:
+    """Return whether an objective's last layer can be solved for: squared error, identity outputs, a hidden layer.
+
+    It cannot where a penalty is lacking and the rows that weigh anything do not outnumber the weights of an output:
     these would fit any targets by themselves, and the hidden weights stay where they began. (Rows that are there
     several times are not noticed.) Nor is a caller's own objective, even one derived from `Objective`: only of that
     class itself is it known that its values are those of network, loss and rows.
     """
     if type(objective) is not Objective:
-        return objective
+        return False
     network = objective.network
     linear = network.activations[-1] is ACTIVATIONS["identity"] and objective.loss == LOSSES["squared_error"]
     if not linear or network.depth < 2:
-        return objective
+        return False
     enough = objective.l2 or objective.n_weighing > network.sizes[-2] + 1
-    return Projected(objective) if enough and callable(getattr(objective.engine, "last_layer", None)) else objective
-
-
-def for_method(objective: Any, method: Any) -> Any:
-    """Return what a method makes small: the objective, or where it asks for that and it is possible, its projection."""
-    return of(objective) if getattr(method, "projection", False) else objective
+    return bool(enough) and callable(getattr(objective.engine, "last_layer", None))
 
 
 class Settled(NamedTuple):
@@ -89,7 +93,8 @@ class Projected:
         self._xp = array_namespace(rows.X)
         self._first, self._width, self._n_out = network.spans[-1][0], width, n_out
         zero = 0 * rows.X[0, 0]
-        self._penalty = self._xp.stack([zero + objective.l2] * width + [zero])
+        self._not_bias = self._xp.stack([zero + 1] * width + [zero])
+        self._penalty = objective.l2 * self._not_bias
         self._last = engine.last_layer(rows)
         self._short_cut: Any = getattr(self._last, "value_grad", None)
         self._recent: tuple[Settled, ...] = ()
@@ -147,6 +152,19 @@ class Projected:
         """Return w with the best last layer: a function of its hidden part alone, to the bit."""
         return self._settle(w).w
 
+    def begun(self, w: Array) -> Array:
+        """Return w with a last layer to begin with: the best one, but for what a ridge holds near that of w."""
+        split, k = -self._n_out, self._width + 1
+        self.solving_passes += 1.0
+        sums = self._last.sums(w[: self._first])
+        sums /= self.objective.n_rows
+        M, C = sums[:, :k], sums[:, k:]
+        given = self._xp.empty_like(C)
+        given[:-1, :], given[-1, :] = self._xp.reshape(w[self._first : split], (-1, self._width)).T, w[split:]
+        ridge = RIDGE / k * float(M.diagonal().sum()) * self._not_bias
+        L = cholesky.raised_factor(M, self._penalty + ridge)
+        return self._with_last(w, cholesky.solve(L, C + ridge[:, None] * given).T)
+
     def _settle(self, w: Array) -> Settled:
         for known in self._recent:
             if w is known.given or w is known.w:
@@ -161,8 +179,8 @@ class Projected:
         Counted as a pass: the rows go through the hidden layers once.
         """
         self.solving_passes += 1.0
-        w, n, k = self._xp.asarray(given, dtype=self._penalty.dtype, copy=True), self.objective.n_rows, self._width + 1
-        a = w[: self._first]
+        n, k = self.objective.n_rows, self._width + 1
+        a = self._xp.asarray(given[: self._first], dtype=self._penalty.dtype)
         sums = self._last.sums(a)
         sums /= n
         L = cholesky.raised_factor(sums[:, :k], self._penalty)
@@ -172,9 +190,14 @@ class Projected:
         if self.objective.l2:
             left -= self._penalty * B
         B = B + cholesky.solve(L, left.T).T
+        return Settled(given, self._with_last(given, B), B, L)
+
+    def _with_last(self, given: Array, B: Array) -> Array:
+        """Return w with another last layer."""
+        w = self._xp.asarray(given, dtype=self._penalty.dtype, copy=True)
         w[self._first : -self._n_out] = self._xp.reshape(B[:, :-1], (-1,))
         w[-self._n_out :] = B[:, -1]
-        return Settled(given, w, B, L)
+        return w
 
     def _columns(self, B: Array) -> Array:
         """Return B (len(b), m) as (width + 1, n_out · m): each output's weights and below them its bias."""

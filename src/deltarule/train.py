@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from deltarule import interrupts, methods, projection, sameness
+from deltarule import interrupts, methods, preconditioning, sameness
 from deltarule.checkpoint import Checkpoint, opened
 from deltarule.divergence import Watch, is_finite, locate, watcher
 from deltarule.errors import SettingError
@@ -118,20 +118,26 @@ def steps(objective: Any, w: Array, method: Any = "conjugate_gradient", state: A
 def _prepared(objective: Any, method: Method) -> Any:
     """Return what the method makes small, refusing what it cannot."""
     methods.check_needs(method, objective)
-    return projection.for_method(objective, method)
+    return preconditioning.for_method(objective, method)
 
 
 def _steps(objective: Any, w: Array, method: Method, state: Any) -> Iterator[Any]:
     """Yield the states; between them nothing is held that the caller would notice."""
     settled = getattr(objective, "settled", None)
     if state is None:
-        start = objective.weights(w) if callable(getattr(objective, "weights", None)) else w
-        state = method.start(objective, start)
+        state = method.start(objective, _begun(objective, w))
         state = state if settled is None else state._replace(w=settled(state.w))
     while True:
         yield state
         state = method.step(objective, state)
         state = state if settled is None else state._replace(w=settled(state.w))
+
+
+def _begun(objective: Any, w: Array) -> Array:
+    """Return the weights to begin with: those given, checked, with a better last layer where the objective has one."""
+    checked = objective.weights(w) if callable(getattr(objective, "weights", None)) else w
+    begun = getattr(objective, "begun", None)
+    return checked if begun is None else begun(checked)
 
 
 @contextmanager
@@ -288,8 +294,7 @@ def _resume(run: History, w: Array, method: Method, slot: Slot) -> Any:
     counted = run.counted
     if not slot.under_way:
         return None
-    start = counted.weights(w) if callable(getattr(counted, "weights", None)) else w
-    found = slot.restored(method.start(counted, start))
+    found = slot.restored(method.start(counted, _begun(counted, w)))
     if found is None:
         return None
     standing, records = found

@@ -266,6 +266,23 @@ class NativeSecondLayer(NativeLastLayer):
         return self.bound.value_grad(_contiguous(a), _contiguous(B), grad, n_threads()), grad
 
 
+def rprop(
+    settings: tuple[float, float, float, float], forgets: bool, returns: bool, grad: Any, *place: Any
+) -> tuple[Any, ...] | None:
+    """Return w, sizes, signs and moves after a step of Rprop from `place`, which are these before it, (p,) each.
+
+    None where there are no kernels or the arrays are not NumPy's; see native/rprop.hpp for what the settings are.
+    """
+    w = place[0]
+    compiled = kernels() if type(w) is np.ndarray and w.dtype.char in "df" else None
+    if compiled is None:
+        return None
+    moved = tuple([np.empty(w.shape, w.dtype) for _ in place])
+    given = [np.ascontiguousarray(array, w.dtype) for array in (grad, *place)]
+    compiled.rprop(settings, forgets, returns, *given, *moved)
+    return moved
+
+
 def _rule(rule: Rule) -> tuple[int, tuple[float, ...]]:
     """Return a rule's number, and its settings filled up to the three that the kernels take."""
     settings = [float(getattr(rule, setting.name)) for setting in fields(rule)]  # type: ignore[arg-type]

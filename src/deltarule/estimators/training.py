@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
 
-from deltarule import projection
+from deltarule import preconditioning
 from deltarule.divergence import is_finite, locate, watcher
 from deltarule.estimators.callbacks import Watch
 from deltarule.estimators.orders import Orders
@@ -106,7 +106,7 @@ class End(NamedTuple):
 
 def train(task: Task, run: Run, watch: Watch) -> Run:
     """Return where a run stands after more iterations: at the last finite weights, if a number becomes non-finite."""
-    counted: Any = Counted(projection.for_method(task.objective, task.method))
+    counted: Any = Counted(preconditioning.for_method(task.objective, task.method))
     progress, limits = run.progress, task.limits
     if task.n_rows is not None:
         counted.n_rows = task.n_rows

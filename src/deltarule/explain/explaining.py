@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import methods, projection
+from deltarule import methods, preconditioning
 from deltarule.engines.array import ArrayEngine
 from deltarule.engines.native import NativeEngine
 from deltarule.errors import InputError, SettingError
@@ -94,7 +94,7 @@ def update(
         chosen = _one_update(chosen, found.objective.n_rows, isinstance(method, str))
         found = found._replace(objective=_kept(found.objective))
     methods.check_needs(chosen, found.objective)
-    objective = projection.for_method(found.objective, chosen)
+    objective = preconditioning.for_method(found.objective, chosen)
     settled = getattr(objective, "settled", None)
     with objective.working(), np.errstate(over="ignore", invalid="ignore"):
         if state is None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import methods, projection
+from deltarule import methods, preconditioning
 from deltarule.engines import Rows
 from deltarule.errors import SettingError
 from deltarule.explain import backward, frames, rounding
@@ -115,7 +115,7 @@ class Recorder:
     def steps(self, objective: Any, w: Any, method: Any = "online", state: Any = None) -> Iterator[Any]:
         """Yield the states that `deltarule.steps` yields, recording on the way."""
         method = methods.get(method)
-        prepared = projection.for_method(objective, method)
+        prepared = preconditioning.for_method(objective, method)
         before = None
         for after in steps_of(objective, w, method, state):
             self(prepared, method, before, after)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import methods, projection
+from deltarule import methods, preconditioning
 from deltarule.errors import SettingError
 from deltarule.train import steps as steps_of
 
@@ -146,6 +146,7 @@ def walk(
         Where it starts.
     method : str or Method
         How the next weights are chosen. Steps of online training are epochs; ``Online(rows_per_step=1)`` shows rows.
+        Without its preconditioner, which would begin with another last layer than that of w.
     steps : int
         At most so many.
     name : str
@@ -174,7 +175,8 @@ def walk(
     if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
         raise SettingError(f"steps was {steps!r}; it is a whole number from 1 up.")
     made = methods.get(method)
-    watched = Watched(projection.for_method(objective, made))
+    made = replace(made, preconditioned=False) if getattr(made, "preconditioned", False) else made
+    watched = Watched(preconditioning.for_method(objective, made))
     points, stuck = [], ""
     samples: list[tuple[Sample, ...]] = []
     with _at_work(objective):

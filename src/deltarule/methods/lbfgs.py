@@ -2,31 +2,34 @@
 
     d ← −H g          w ← w + a d, the step a from a strong-Wolfe line search that tries 1 first
 
-Each step leaves a pair, s = change of w and y = change of g, scaled here so that s·y = 1; m pairs are kept. From γ I
+Each step leaves a pair, s = change of w and y = change of g, scaled here so that s·y = 1; m pairs are kept. From γ P
 the BFGS update makes of them (Nocedal and Wright 2006, equation 7.19)
 
-    H = γ Vᵀ V + Σ a aᵀ          V = V₁ V₂ … Vₘ,  Vᵢ = I − yᵢ sᵢᵀ          aᵢ = Vₘᵀ … Vᵢ₊₁ᵀ sᵢ
+    H = γ Vᵀ P V + Σ a aᵀ          V = V₁ V₂ … Vₘ,  Vᵢ = I − yᵢ sᵢᵀ          aᵢ = Vₘᵀ … Vᵢ₊₁ᵀ sᵢ
 
 oldest pair first. A new pair takes every earlier a through its V, a ← a − (a·y) s, and adds a = s. As V = I − Σ y aᵀ,
 the two loops of their algorithm 7.4 are four products with the matrices whose rows are the a and the y:
 
-    α = A g          q = g − Yᵀ α          H g = γ q + Aᵀ (α − γ Y q)
+    α = A g          q = g − Yᵀ α          H g = γ P q + Aᵀ (α − γ Y P q)
 
-Where no pair has been, H is γ alone. Usual is γ = s·y / y·y of the newest pair, the least of what it says of the length
-of a step (their equation 7.20); the most is s·s / s·y (both from Barzilai and Borwein 1988). `reach` says where γ lies
-between the two, on a logarithmic scale. Half of it is the geometric mean, |s| / |y|, long enough to move the weights
-that hardly matter, of which networks have many: with memory for all, 200 passes on Proben1's diabetes1 (8-32-2) come to
-an error of 0.054 so, and of 0.086 the usual way. A long γ also makes the step 1 fail more often, so that a step takes
-1.4 passes instead of 1.1; with few pairs, which soon forget, 0.15 is the better choice.
+Where no pair has been, H is γ P alone. Usual is γ = s·y / y·y of the newest pair, the least of what it says of the
+length of a step (their equation 7.20); the most is s·s / s·y (both from Barzilai and Borwein 1988; lengths are taken in
+the variables w / √P). `reach` says where γ lies between the two, on a logarithmic scale. Half of it is the geometric
+mean, |s| / |y|, long enough to move the weights that hardly matter, of which networks have many: with P = 1 and memory
+for all, 200 passes on Proben1's diabetes1 (8-32-2) come to an error of 0.054 so, and of 0.086 the usual way. A long γ
+also makes the step 1 fail more often, so that a step takes 1.4 passes instead of 1.1; with few pairs, which soon
+forget, 0.15 is the better choice.
 
 A pair along which the slope hardly rises is left out, for H would not stay positive definite. Where a search finds
-nothing, the pairs are forgotten and the next one goes along −g. With memory 1 it is the one-step secant method (Battiti
-1992), MATLAB's ``trainoss``; ``trainbfg`` keeps so many that nothing of note is forgotten.
+nothing, the pairs are forgotten and the next one goes along −P g. With memory 1 it is the one-step secant method
+(Battiti 1992), MATLAB's ``trainoss``; ``trainbfg`` keeps so many that nothing of note is forgotten.
 
-With ``projection=True`` the last layer's weights are solved for, where squared error meets identity outputs and there
-is a penalty or more rows than an output has weights, and only the hidden ones are stepped in (`deltarule.projection`):
-on smooth functions without noise many times faster. But without a penalty neurons may come to do the same, the solution
-then grows without bound, and searches end there.
+Where squared error meets identity outputs, and there is a penalty or more rows than an output has weights, the last
+layer is solved for before the first step, and P is a diagonal preconditioner (`deltarule.preconditioning`). Elsewhere,
+and with ``preconditioned=False``, P is 1 and the weights begin as they are given. With ``projection=True`` the last
+layer is solved for at every trial, and only the hidden weights are stepped in (`deltarule.projection`): on smooth
+functions without noise faster still. But without a penalty neurons may come to do the same, the solution then grows
+without bound, and searches end there.
 """
 
 from dataclasses import dataclass, field
@@ -37,6 +40,7 @@ from typing import Any, NamedTuple
 from array_api_compat import device
 
 from deltarule.errors import SettingError
+from deltarule.methods import preconditioner
 from deltarule.methods.line_search import Point, StrongWolfe
 from deltarule.special import Array
 from deltarule.vectors import dot, namespace
@@ -51,8 +55,9 @@ class LBFGSState(NamedTuple):
     """A point of L-BFGS.
 
     `A` and `Y` (memory, p) hold the `pairs` pairs as the module describes them in their last rows, oldest first, and 0
-    before them; `gamma` is γ, `skipped` how many pairs were left out. `restart` says why the next search goes along −g,
-    "" where it does not; `step_length`, `slope` and `wolfe` tell of the search that led here.
+    before them; `preconditioner` is the diagonal of P, `gamma` is γ, `skipped` how many pairs were left out. `restart`
+    says why the next search goes along −P g, "" where it does not; `step_length`, `slope` and `wolfe` tell of the
+    search that led here.
     """
 
     w: Array
@@ -61,6 +66,7 @@ class LBFGSState(NamedTuple):
     stuck: str
     A: Array
     Y: Array
+    preconditioner: Array
     pairs: int
     gamma: float
     skipped: int
@@ -82,7 +88,9 @@ class LBFGS:
     search : StrongWolfe
         The line search.
     projection : bool
-        Whether the last layer's weights are solved for where that is possible (`deltarule.projection`).
+        Whether the last layer's weights are solved for at every trial, where possible (`deltarule.projection`).
+    preconditioned : bool
+        Whether they are solved for at the start, and P is computed there (`deltarule.preconditioning`), where possible.
     reach : float
         From 0 to 1: where γ lies between the least and the most that the newest pair says, see the module.
 
@@ -109,16 +117,16 @@ class LBFGS:
     memory: int = 50
     search: StrongWolfe = field(default=StrongWolfe(c2=0.9))
     projection: bool = False
+    preconditioned: bool = True
     reach: float = 0.5
 
     name = "lbfgs"
-    version = 1
+    version = 2
     state_type = LBFGSState
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.projection, bool):
-            raise SettingError(f"projection was {self.projection!r}; it is True or False.")
+        preconditioner.check_switches(self)
         if not isinstance(self.memory, Integral) or self.memory < 1:
             raise SettingError(f"memory was {self.memory!r}; it is a whole number from 1 up.")
         if not (isinstance(self.reach, int | float) and 0 <= self.reach <= 1):
@@ -130,11 +138,12 @@ class LBFGS:
         """Return the state at w."""
         loss, grad = objective.value_grad(w)
         none = namespace(w).zeros((int(self.memory), w.shape[0]), dtype=w.dtype, device=device(w))
-        return LBFGSState(w, float(loss), grad, "", none, none, 0, 1.0, 0, "start", 0.0, 0.0, True)
+        P = preconditioner.at(objective, w)
+        return LBFGSState(w, float(loss), grad, "", none, none, P, 0, 1.0, 0, "start", 0.0, 0.0, True)
 
     def step(self, objective: Any, s: LBFGSState) -> LBFGSState:
         """Return the state after a search along −H g, or if that is in vain, with the pairs forgotten."""
-        direction = -s.grad if s.restart else _direction(s)
+        direction = -s.preconditioner * s.grad if s.restart else _direction(s)
         slope = dot(s.grad, direction)
         if slope == 0 and s.restart:
             return s._replace(stuck="the gradient is zero")
@@ -154,8 +163,8 @@ def _direction(s: LBFGSState) -> Array:
     first = s.A.shape[0] - s.pairs
     A, Y = s.A[first:], s.Y[first:]
     a = A @ s.grad
-    q = s.grad - a @ Y
-    return (s.gamma * (Y @ q) - a) @ A - s.gamma * q
+    q = s.gamma * s.preconditioner * (s.grad - a @ Y)
+    return (Y @ q - a) @ A - q
 
 
 def _forgetful(s: LBFGSState, restart: str) -> LBFGSState:
@@ -175,9 +184,9 @@ def _with_pair(s: LBFGSState, point: Point, direction: Array, slope: float, wolf
         kept = A[first + 1 :]
         A = _moved_up(A, first, step, kept - (kept @ change)[:, None] * step)
         Y = _moved_up(Y, first, change, Y[first + 1 :])
-        ss, yy = dot(step, step), dot(change, change)
+        ss, yy = dot(step, step / s.preconditioner), dot(change, s.preconditioner * change)
         gamma, skipped, restart = sqrt(ss / yy) * (ss * yy) ** (reach - 0.5), s.skipped, ""
-    found = (A, Y, pairs, gamma, skipped, restart)
+    found = (A, Y, s.preconditioner, pairs, gamma, skipped, restart)
     return LBFGSState(point.w, point.loss, point.grad, "", *found, point.step, slope, wolfe)
 
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from array_api_compat import device
 
+from deltarule.engines.native import rprop
 from deltarule.errors import SettingError, unknown
 from deltarule.special import Array
 from deltarule.vectors import namespace
@@ -123,30 +124,33 @@ class Rprop:
 
     def step(self, objective: Any, s: RpropState) -> RpropState:
         """Return the state after one step."""
+        forgets, returns = self.variant != "rprop-", self.variant == "rprop+"
+        returns = returns or (self.variant == "irprop+" and s.loss > s.loss_before)
+        w, sizes, signs, move = self._kernel(s, forgets, returns) or self._moved(s, forgets, returns)
+        loss, grad = objective.value_grad(w)
+        if not isfinite(loss):
+            return self._taken_back(namespace(s.w), s)
+        return RpropState(w, float(loss), grad, "", sizes, signs, move, s.loss)
+
+    def _moved(self, s: RpropState, forgets: bool, returns: bool) -> tuple[Array, Array, Array, Array]:
+        """Return w, Δ, signs and moves after a step, the gradient there not known yet."""
         xp = namespace(s.w)
         signs = xp.sign(s.grad)
         agree = signs * s.signs
-        sizes = self._bounded(xp, self._changed(s.sizes, agree))
-        if self.variant != "rprop-":
+        one = xp.ones_like(agree)
+        factors = xp.where(agree > 0, self.increase * one, xp.where(agree < 0, self.decrease * one, one))
+        sizes = self._bounded(xp, factors * s.sizes)
+        if forgets:
             signs *= agree >= 0
         move = signs * sizes
-        if self.variant == "rprop+" or (self.variant == "irprop+" and s.loss > s.loss_before):
+        if returns:
             move = xp.where(agree < 0, -s.move, move)
-        w = s.w - move
-        loss, grad = objective.value_grad(w)
-        if not isfinite(loss):
-            return self._taken_back(xp, s)
-        return RpropState(w, float(loss), grad, "", sizes, signs, move, s.loss)
+        return s.w - move, sizes, signs, move
 
-    def _changed(self, sizes: Array, agree: Array) -> Array:
-        """Return sizes times η⁻, 1 or η⁺ for −1, 0 or 1: by the parabola through the three, which takes least time."""
-        bend, tilt = (self.increase + self.decrease) / 2 - 1, (self.increase - self.decrease) / 2
-        factor = bend * agree
-        factor += tilt
-        factor *= agree
-        factor += 1
-        factor *= sizes
-        return factor
+    def _kernel(self, s: RpropState, forgets: bool, returns: bool) -> tuple[Array, Array, Array, Array] | None:
+        """Return what `_moved` does from compiled kernels, or None where they are not there or know no such arrays."""
+        settings = (self.increase, self.decrease, self.smallest_step, self.largest_step)
+        return rprop(settings, forgets, returns, s.grad, s.w, s.sizes, s.signs, s.move)
 
     def _bounded(self, xp: Any, sizes: Array) -> Array:
         return xp.maximum(xp.minimum(sizes, self.largest_step), self.smallest_step)

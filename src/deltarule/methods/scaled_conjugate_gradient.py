@@ -10,21 +10,23 @@ Marquardt's method, so that the step stays where the quadratic model of the loss
 
     Δ ≤ 0: the step is refused and tried again with the next λ
     Δ < ¼: λ ← λ + δ (1 − Δ) / |p|²          Δ ≥ ¾: λ ← λ / 4
-    p ← −g + β p with β = (g·g − g·g_before) / μ, and p ← −g where that fails
+    p ← −P g + β p with β = (g·P g − g·P g_before) / μ, and p ← −P g where that fails
 
-These are steps 1 to 9 of the paper's algorithm, but for the last line: the paper starts afresh from −g after as many
-steps as there are weights, which `restart_every` brings back. Here it is where β < 0 or p·g is not within a fifth of
-−g·g (Powell 1977). One period of a sine by 1-5-1 neurons, to a mean squared error of 1e-6, takes 2,900 passes so and
-6,300 with the paper's restarts (medians of 30 starts), which throw away much on a network of 16 weights.
-Where the descent foretold is less than a millionth of E, so that
-rounding may hide it, Δ is taken from the slopes at both ends, 1 − p·∇E(w + a p) / p·∇E(w), the same on a parabola.
-A step goes on until it is taken, so that each record is of a new point: two passes, one more for each refusal.
-MATLAB's ``trainscg``.
+Lengths are taken in the variables w / √P: |p|² = p·P⁻¹p. These are steps 1 to 9 of the paper's algorithm, but for the
+last line: the paper starts afresh from −g after as many steps as there are weights, which `restart_every` brings back.
+Here it is where β < 0 or p·g is not within a fifth of −g·P g (Powell 1977). One period of a sine by 1-5-1 neurons, to a
+mean squared error of 1e-6, takes 2,900 passes so and 6,300 with the paper's restarts (medians of 30 starts, P = 1),
+which throw away much on a network of 16 weights. Where the descent foretold is less than a millionth of E, so that
+rounding may hide it, Δ is taken from the slopes at both ends, 1 − p·∇E(w + a p) / p·∇E(w), the same on a parabola. A
+step goes on until it is taken, so that each record is of a new point: two passes, one more for each refusal. MATLAB's
+``trainscg``.
 
-With ``projection=True`` the last layer's weights are solved for, where squared error meets identity outputs and there
-is a penalty or more rows than an output has weights, and only the hidden ones are stepped in (`deltarule.projection`):
-on smooth functions without noise many times faster. But without a penalty neurons may come to do the same, the solution
-then grows without bound, and searches end there.
+Where squared error meets identity outputs, and there is a penalty or more rows than an output has weights, the last
+layer is solved for before the first step, and P is a diagonal preconditioner (`deltarule.preconditioning`). Elsewhere,
+and with ``preconditioned=False``, P is 1 and the weights begin as they are given. With ``projection=True`` the last
+layer is solved for at every trial, and only the hidden weights are stepped in (`deltarule.projection`): on smooth
+functions without noise faster still. But without a penalty neurons may come to do the same, the solution then grows
+without bound, and searches end there.
 """
 
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 from deltarule.errors import SettingError
+from deltarule.methods import preconditioner
 from deltarule.methods.betas import out_of_band
 from deltarule.methods.line_search import HIDDEN
 from deltarule.special import Array
@@ -48,7 +51,8 @@ class ScaledConjugateGradientState(NamedTuple):
     """A point of scaled conjugate gradients.
 
     `direction` is where the next step goes and `restart` says why it starts afresh ("" where it is conjugate), `since`
-    how many steps ago; `damping` is λ, `agreement` the Δ of the step that led here, `refused` how many were before it.
+    how many steps ago; `damping` is λ, `agreement` the Δ of the step that led here, `refused` how many were before
+    it; `preconditioner` is the diagonal of P.
     """
 
     w: Array
@@ -61,6 +65,7 @@ class ScaledConjugateGradientState(NamedTuple):
     damping: float
     agreement: float
     refused: int
+    preconditioner: Array
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,9 @@ class ScaledConjugateGradient:
     restart_every : int, optional
         Steps after which the direction is −g at the latest; the paper's are as many as there are weights.
     projection : bool
-        Whether the last layer's weights are solved for where that is possible (`deltarule.projection`).
+        Whether the last layer's weights are solved for at every trial, where possible (`deltarule.projection`).
+    preconditioned : bool
+        Whether they are solved for at the start, and P is computed there (`deltarule.preconditioning`), where possible.
 
     Raises
     ------
@@ -101,15 +108,15 @@ class ScaledConjugateGradient:
     damping: float = 5e-7
     restart_every: int | None = None
     projection: bool = False
+    preconditioned: bool = True
 
     name = "scaled_conjugate_gradient"
-    version = 1
+    version = 2
     state_type = ScaledConjugateGradientState
     needs = ("value_grad",)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.projection, bool):
-            raise SettingError(f"projection was {self.projection!r}; it is True or False.")
+        preconditioner.check_switches(self)
         for name, value in (("sigma", self.sigma), ("damping", self.damping)):
             if not (isinstance(value, int | float) and 0 < value <= 1):
                 raise SettingError(f"{name} was {value!r}; it is a small number, above 0 and at most 1.")
@@ -120,12 +127,13 @@ class ScaledConjugateGradient:
     def start(self, objective: Any, w: Array) -> ScaledConjugateGradientState:
         """Return the state at w."""
         loss, grad = objective.value_grad(w)
-        return ScaledConjugateGradientState(w, float(loss), grad, "", -grad, "start", 0, self.damping, 1.0, 0)
+        P = preconditioner.at(objective, w)
+        return ScaledConjugateGradientState(w, float(loss), grad, "", -P * grad, "start", 0, self.damping, 1.0, 0, P)
 
     def step(self, objective: Any, s: ScaledConjugateGradientState) -> ScaledConjugateGradientState:
-        """Return the state after a step that is taken, or after none with the direction back at −g."""
+        """Return the state after a step that is taken, or after none with the direction back at −P g."""
         p, slope = s.direction, dot(s.direction, s.grad)
-        size = dot(p, p)
+        size = dot(p, p / s.preconditioner)
         if slope == 0 or size == 0:
             return s._replace(stuck="the gradient is zero")
         curvature = self._curvature(objective, s, sqrt(size))
@@ -143,15 +151,20 @@ class ScaledConjugateGradient:
             elif agreement >= 0.75:
                 damping = max(damping / 4, LOWEST)
             if agreement > 0:
-                heading, told = self._next_direction(s, grad, slope), (damping, agreement, refused)
-                return ScaledConjugateGradientState(w, float(loss), grad, "", *heading, *told)
+                heading = self._next_direction(s, grad, slope)
+                told = (damping, agreement, refused)
+                return ScaledConjugateGradientState(w, float(loss), grad, "", *heading, *told, s.preconditioner)
             refused += 1
             if agreement == 0:  # nothing moved: steps are below rounding
                 break
         if s.restart:
             return s._replace(stuck="no step along the negative gradient lowers the loss")
         return s._replace(
-            direction=-s.grad, restart="no step was taken", since=0, damping=self.damping, refused=refused
+            direction=-s.preconditioner * s.grad,
+            restart="no step was taken",
+            since=0,
+            damping=self.damping,
+            refused=refused,
         )
 
     def _curvature(self, objective: Any, s: ScaledConjugateGradientState, length: float) -> float:
@@ -163,16 +176,17 @@ class ScaledConjugateGradient:
         return dot(s.direction, nearby - s.grad) / share
 
     def _next_direction(self, s: ScaledConjugateGradientState, g: Array, slope: float) -> tuple[Array, str, int]:
-        """Return −g + β p, or −g and why, and how many steps it has gone on."""
-        beta = dot(g, g - s.grad) / -slope
-        direction, restart = beta * s.direction - g, ""
+        """Return −P g + β p, or −P g and why, and how many steps it has gone on."""
+        z = s.preconditioner * g
+        beta = dot(z, g - s.grad) / -slope
+        direction, restart = beta * s.direction - z, ""
         if s.since + 1 == self.restart_every:
             restart = "as many steps as asked"
         elif not beta >= 0:
             restart = "beta is below 0"
-        elif out_of_band(dot(g, direction), dot(g, g)):
+        elif out_of_band(dot(g, direction), dot(g, z)):
             restart = "the direction is too far from the gradient"
-        return (-g, restart, 0) if restart else (direction, "", s.since + 1)
+        return (-z, restart, 0) if restart else (direction, "", s.since + 1)
 
 
 def _agreement(loss: float, new_loss: float, slope: float, length: float, new_slope: float) -> float:

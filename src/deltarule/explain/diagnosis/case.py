@@ -38,6 +38,9 @@ SHARES = (1.0, 0.1, 0.01, 1e-3, 1e-4)
 RESTARTS = 8
 """Fresh starts that a place is compared with."""
 
+PLAIN = ConjugateGradient(preconditioned=False)
+"""What weights are judged by: it begins with them as they are."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -212,7 +215,7 @@ class Case:
                 for i in (0, 1)
             )  # fmt: skip
             w = self.network.initial_weights(0, input_ranges=self.ranges)
-            result = train(first, w, ConjugateGradient(), [MaxPasses(3 * PASSES), MinGrad()])
+            result = train(first, w, PLAIN, [MaxPasses(3 * PASSES), MinGrad()])
             value = float(second.value(result.w)) - second.penalty(result.w)
             found[share] = value if isfinite(value) else inf
         return found
@@ -227,7 +230,7 @@ class Case:
         """Levenberg-Marquardt for squared errors and few weights, otherwise conjugate gradients."""
         if self.taken.loss.name == "squared_error" and self.network.n_weights <= FEW_WEIGHTS:
             return LevenbergMarquardt(projection=False)
-        return ConjugateGradient()
+        return PLAIN
 
     @cached_property
     def learnable(self) -> float:
@@ -251,7 +254,7 @@ class Case:
 
 def descend(objective: Objective, w: Floats, passes: float = PASSES, method: Method | None = None) -> float:
     """Return the objective after some passes of a method: inf where that is not finite."""
-    result = train(objective, w, method or ConjugateGradient(), [MaxPasses(passes), MaxSteps(2000)])
+    result = train(objective, w, method or PLAIN, [MaxPasses(passes), MaxSteps(2000)])
     if result.reason is Reason.NON_FINITE:
         return inf
     with np.errstate(all="ignore"):

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from deltarule import losses
 from deltarule.explain.diagnosis import data, steps, units
-from deltarule.explain.diagnosis.case import PASSES, RESTARTS, Case, descend, rate_of, standardised, with_rate
+from deltarule.explain.diagnosis.case import PASSES, PLAIN, RESTARTS, Case, descend, rate_of, standardised, with_rate
 from deltarule.explain.diagnosis.finding import Finding, Trial
-from deltarule.methods import ConjugateGradient, Method
+from deltarule.methods import Method
 from deltarule.network import Network
 from deltarule.objective import Objective
 from deltarule.stopping import MaxPasses, MaxSteps, Reason
@@ -85,7 +85,7 @@ def _loss_after(
     objective: Objective, w: Floats, passes: float, method: Method | None, keep: NDArray[np.bool_],
     back: Callable[[Floats], Floats] | None, given: Objective,
 ) -> float:  # fmt: skip
-    result = train(objective, w, method or ConjugateGradient(), [MaxPasses(passes), MaxSteps(5000)])
+    result = train(objective, w, method or PLAIN, [MaxPasses(passes), MaxSteps(5000)])
     if result.reason is Reason.NON_FINITE:
         return inf
     return _mean_loss(objective, result.w, keep) if back is None else _mean_loss(given, back(result.w), keep)
@@ -102,7 +102,7 @@ def _mean_loss(objective: Objective, w: Floats, keep: NDArray[np.bool_]) -> floa
 def _best_start(case: Case, passes: float, keep: NDArray[np.bool_]) -> float:
     ends = []
     for seed in range(RESTARTS):
-        result = train(case.objective, _fresh(case, case.network, seed), ConjugateGradient(), [MaxPasses(passes)])
+        result = train(case.objective, _fresh(case, case.network, seed), PLAIN, [MaxPasses(passes)])
         ends.append((float(result.loss), _mean_loss(case.objective, result.w, keep)))
     return min(ends)[1]
 

@@ -1,4 +1,7 @@
-"""The terms of methods that step along a direction: a length times −g, and times what the direction has besides."""
+"""The terms of methods that step along a direction: a length times −P g, and times what the direction has besides.
+
+P is the method's diagonal preconditioner, 1 where it has none (`deltarule.preconditioning`).
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ SETTLED = 4
 
 
 def conjugate_gradient(taken: Taken) -> Account:
-    """Return the terms of a · d with d = −g + β d_before, or with Beale's third term γ d_t."""
+    """Return the terms of a · d with d = −P g + β d_before, or with Beale's third term γ d_t."""
     before, after = taken.before, taken.after
     if not taken.moved:
         return unmoved(taken, "the line search found no lower point along the direction")
     a, settings = after.step_length, {"step length a": after.step_length}
-    carried = before.direction + before.grad
-    parts = [*_downhill(taken, a)]
+    (P, letter), carried = _first(before), before.direction + before.preconditioner * before.grad
+    parts = _downhill(taken, a * P, f"a{letter}")
     if before.since > 0:
         parts += _carried(taken, carried, a, settings)
-    notes = (f"the direction was −g: {before.restart}",) if before.since == 0 else ()
-    return Account(summed(parts), settings, a, notes)
+    notes = (_afresh(before),) if before.since == 0 else ()
+    return Account(summed(parts), settings, a * P, notes)
 
 
 def _carried(taken: Taken, carried: Numbers, a: float, settings: dict[str, Any]) -> list[Term]:
@@ -32,7 +35,7 @@ def _carried(taken: Taken, carried: Numbers, a: float, settings: dict[str, Any])
     before, earlier = taken.before, taken.earlier
     third = np.zeros_like(carried)
     if taken.method.beta == "powell_beale" and before.since > 1:
-        gamma = float(before.grad @ before.base_change)
+        gamma = float(before.preconditioner * before.grad @ before.base_change)
         settings["gamma"], third = gamma, gamma * before.base
     along = carried - third
     d = (
@@ -60,49 +63,60 @@ def scaled_conjugate_gradient(taken: Taken) -> Account:
         "step length a": a, "descent along p, μ": -slope, "scale δ = μ / a": -slope / a, "damping λ": before.damping,
         "agreement Δ": after.agreement, "steps refused": after.refused,
     }  # fmt: skip
-    parts = _downhill(taken, a)
+    P, letter = _first(before)
+    parts = _downhill(taken, a * P, f"a{letter}")
     if not before.restart:
-        carried = p + before.grad
+        carried = p + P * before.grad
         earlier = getattr(taken.earlier, "direction", None)
         if earlier is not None:
             settings["beta"] = float(carried @ earlier) / float(earlier @ earlier)
         parts.append(Term("conjugacy", "a · β · p, p the last direction", a * carried))
-    notes = (f"the direction was −g: {before.restart}",) if before.restart else ()
+    notes = (_afresh(before),) if before.restart else ()
     # a is read off the step, whose own rounding it then carries
     eps = np.finfo(before.w.dtype).eps
     slack = SETTLED * eps * float(np.abs(before.w).max() + np.abs(after.w).max()) * np.sqrt(len(p))
-    return Account(summed(parts), settings, a, notes, slack)
+    return Account(summed(parts), settings, a * P, notes, slack)
 
 
 def lbfgs(taken: Taken) -> Account:
-    """Return the terms of −a · H g: γ times −g, and what each remembered pair of changes adds."""
+    """Return the terms of −a · H g: γ times −P g, and what each remembered pair of changes adds."""
     before, after = taken.before, taken.after
     if not taken.moved:
         return unmoved(taken, "the line search found no lower point along the direction")
-    a = after.step_length
+    a, (P, letter) = after.step_length, _first(before)
     if before.restart:
-        return Account(
-            summed(_downhill(taken, a)), {"step length a": a}, a, (f"the direction was −g: {before.restart}",)
-        )
-    alpha = before.A @ before.grad
-    q = before.grad - alpha @ before.Y
-    toward = before.gamma * (before.Y @ q) - alpha
-    parts = _downhill(taken, a * before.gamma, "a · γ")
+        parts = _downhill(taken, a * P, f"a{letter}")
+        return Account(summed(parts), {"step length a": a}, a * P, (_afresh(before),))
+    alpha, first = before.A @ before.grad, before.gamma * P
+    toward = before.Y @ (first * (before.grad - alpha @ before.Y)) - alpha
+    parts = _downhill(taken, a * first, f"a{letter} · γ")
     kept = [i for i in reversed(range(len(alpha))) if np.any(before.A[i])]
     for age, i in enumerate(kept):
-        pair = before.gamma * alpha[i] * before.Y[i] + toward[i] * before.A[i]
+        pair = first * alpha[i] * before.Y[i] + toward[i] * before.A[i]
         parts.append(Term(f"pair {age + 1}", f"a · pair {age + 1} of changes, 1 the newest", a * pair))
     settings: dict[str, float | int | str] = {"step length a": a, "gamma": before.gamma, "pairs": len(kept)}
-    size = np.abs(alpha)[:, None] * (before.gamma * np.abs(before.Y)) + np.abs(toward)[:, None] * np.abs(before.A)
-    slack = a * _rounding(before.w) * (size.sum(axis=0) + before.gamma * np.abs(before.grad))
+    size = np.abs(alpha)[:, None] * (first * np.abs(before.Y)) + np.abs(toward)[:, None] * np.abs(before.A)
+    slack = a * _rounding(before.w) * (size.sum(axis=0) + first * np.abs(before.grad))
     spread = a * _rounding(before.w) * (np.abs(before.A) * _toward_error(before, alpha)[:, None]).sum(axis=0)
-    return Account(summed(parts), settings, a * before.gamma, (), slack + spread)
+    return Account(summed(parts), settings, a * first, (), slack + spread)
+
+
+def _first(before: Any) -> tuple[Numbers | float, str]:
+    """Return P and its letter, or 1 and none where it is 1 for all weights."""
+    P: Numbers = before.preconditioner
+    return (P, " · P") if np.any(P != 1) else (1.0, "")
+
+
+def _afresh(before: Any) -> str:
+    direction = "−P g" if np.any(before.preconditioner != 1) else "−g"
+    return f"the direction was {direction}: {before.restart}"
 
 
 def _toward_error(before: Any, alpha: Numbers) -> Numbers:
     """Return what the products behind each pair's factor add up to in size: their rounding is a share of it."""
     size_q = np.abs(before.grad) + np.abs(alpha) @ np.abs(before.Y)
-    return np.asarray(before.gamma * (np.abs(before.Y) @ size_q) + np.abs(before.A) @ np.abs(before.grad))
+    first = before.gamma * before.preconditioner
+    return np.asarray(np.abs(before.Y) @ (first * size_q) + np.abs(before.A) @ np.abs(before.grad))
 
 
 def _rounding(w: Numbers) -> float:
@@ -159,7 +173,7 @@ def _conjugate_steps(taken: Taken, d: Numbers) -> tuple[list[float], list[Number
     return [*lengths, float(left @ ways[-1]) / float(ways[-1] @ ways[-1])], ways
 
 
-def _downhill(taken: Taken, scale: float, factor: str = "a") -> list[Term]:
+def _downhill(taken: Taken, scale: Numbers | float, factor: str = "a") -> list[Term]:
     """Return a multiple of −g as two terms: of the rows and of the penalty."""
     return [
         Term(DELTA_RULE, f"{factor} · mean of {DELTA_RULE}", scale * taken.down),
