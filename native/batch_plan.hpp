@@ -6,7 +6,10 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-inline constexpr std::ptrdiff_t block_bytes = 384 * 1024;  // of the second-level cache, for one block's numbers
+// Of the second-level cache, for one block's numbers. Few weights are summed often for little, and what else computes
+// between two calls finds more of its own numbers there.
+inline constexpr std::ptrdiff_t block_bytes = 384 * 1024, block_bytes_of_few = 96 * 1024;
+inline constexpr std::int64_t few_weights = 2048;
 inline constexpr int longest_block = 480;                   // rows; a block is a multiple of row_unit
 inline constexpr int least_for_strips = 16;                 // neurons
 inline constexpr std::ptrdiff_t predict_bytes = 16 * 1024;  // of the first-level cache, for a layer's outputs
@@ -133,7 +136,9 @@ inline BatchPlan plan_batch(const NetworkView& network, std::int64_t n, BatchLay
 
 template <class T>
 inline BatchPlan plan_batch(const NetworkView& network, std::int64_t n, BatchLayer* layers) {
-    return plan_batch<T>(network, n, layers, false, block_bytes);
+    std::int64_t weights = 0;
+    for (int l = 0; l < network.depth; ++l) weights += (network.sizes[l] + 1) * network.sizes[l + 1];
+    return plan_batch<T>(network, n, layers, false, weights <= few_weights ? block_bytes_of_few : block_bytes);
 }
 
 // The neurons of a layer in the tiles in which their weights are packed.

@@ -10,7 +10,6 @@
 #include "isa.hpp"
 #include "kernels.hpp"
 #include "mini_batch_driver.hpp"
-#include "rprop.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -18,6 +17,7 @@ using namespace nb::literals;
 namespace deltarule {
 
 void bind_batch(nb::module_& m);
+void bind_steps(nb::module_& m);
 
 namespace {
 
@@ -106,28 +106,12 @@ void evaluate(const std::string& name, Read<T> x, Write<T> y, const std::string&
 }
 
 template <class T>
-void rprop(std::array<double, 4> settings, bool forgets, bool returns, Read<T> grad, Read<T> w, Read<T> sizes,
-           Read<T> signs, Read<T> move, Write<T> new_w, Write<T> new_sizes, Write<T> new_signs, Write<T> new_move) {
-    const std::size_t p = w.size();
-    for (std::size_t size : {grad.size(), sizes.size(), signs.size(), move.size(), new_w.size(), new_sizes.size(),
-                             new_signs.size(), new_move.size()})
-        require(size == p, "arrays of Rprop differ in size");
-    rprop_step<T>({settings[0], settings[1], settings[2], settings[3], forgets, returns}, std::int64_t(p), grad.data(),
-                  {w.data(), sizes.data(), signs.data(), move.data()},
-                  {new_w.data(), new_sizes.data(), new_signs.data(), new_move.data()});
-}
-
-template <class T>
 void bind_type(nb::module_& m) {
     m.def("epoch", epoch<T>, "sizes"_a, "activations"_a, "loss"_a, "parameter"_a, "fused"_a, "w"_a.noconvert(),
           "memory"_a.noconvert(), "count"_a, "X"_a.noconvert(), "T"_a.noconvert(), "s"_a.noconvert().none(),
           "order"_a.noconvert().none(), "batch_size"_a, "rule"_a, "hyper"_a, "rate"_a, "l2"_a, "n_threads"_a = 1,
           "isa"_a = "",
           "Visit the rows in `order`, moving w and memory in place; return (count, sum of s * loss).");
-    m.def("rprop", rprop<T>, "settings"_a, "forgets"_a, "returns"_a, "grad"_a.noconvert(), "w"_a.noconvert(),
-          "sizes"_a.noconvert(), "signs"_a.noconvert(), "move"_a.noconvert(), "new_w"_a.noconvert(),
-          "new_sizes"_a.noconvert(), "new_signs"_a.noconvert(), "new_move"_a.noconvert(),
-          "Write a step of Rprop to the new arrays; settings are increase, decrease, smallest and largest step.");
     m.def("evaluate", evaluate<T>, "name"_a, "x"_a.noconvert(), "y"_a.noconvert(), "isa"_a = "",
           "Write function(x) to y, for tests.");
 }
@@ -151,4 +135,5 @@ NB_MODULE(_native, m) {
     m.doc() = "Compiled kernels: see native/ in the source.";
     deltarule::bind_online(m);
     deltarule::bind_batch(m);
+    deltarule::bind_steps(m);
 }

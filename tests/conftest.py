@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from deltarule.activations import ACTIVATIONS
+from deltarule.compiled import ENGINE, kernels
 from deltarule.engines import Engine, native
 from deltarule.engines.array import ArrayEngine
 from deltarule.losses import LOSSES, Loss
@@ -32,8 +33,8 @@ if KERNELS in os.environ:
     sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[spec.name])
 
-if native.kernels() is None:
-    os.environ[native.ENGINE] = "array"  # what the suite runs on then, so no process need say what is missing
+if kernels() is None:
+    os.environ[ENGINE] = "array"  # what the suite runs on then, so no process need say what is missing
 
 
 def compiled(network: Network, loss: Loss) -> Engine:
@@ -41,7 +42,7 @@ def compiled(network: Network, loss: Loss) -> Engine:
     return native.NativeEngine(network, loss) if native.serves(network, loss) else ArrayEngine(network, loss)
 
 
-ENGINES = [ArrayEngine] if native.kernels() is None else [ArrayEngine, compiled]
+ENGINES = [ArrayEngine] if kernels() is None else [ArrayEngine, compiled]
 """Called as engine(network, loss); the compiled one only where it was compiled."""
 
 PAIRS = [

@@ -210,9 +210,10 @@ def test_the_command_checks_a_model(folder):
 
 
 def test_the_command_says_what_is_wrong_and_ends_with_1(folder, monkeypatch):
+    from deltarule.compiled import kernels
     from deltarule.engines import native
 
-    engine = native.NativeEngine if native.kernels() else ArrayEngine
+    engine = native.NativeEngine if kernels() else ArrayEngine
     right = engine.value_grad
 
     def careless(self, w, rows):

@@ -5,6 +5,7 @@ import pytest
 import threadpoolctl
 
 import deltarule as dr
+from deltarule.compiled import ENGINE, kernels
 from deltarule.engines import native
 from deltarule.modelfile import to_bytes
 
@@ -34,7 +35,7 @@ def file_of(**settings):
 
 
 @pytest.mark.promise("P5")
-@pytest.mark.skipif(native.kernels() is None, reason="there are no kernels without a compiler")
+@pytest.mark.skipif(kernels() is None, reason="there are no kernels without a compiler")
 @pytest.mark.parametrize("name", FITS)
 def test_kernels_give_the_same_file_for_any_number_of_threads(monkeypatch, name):
     files = set()
@@ -60,7 +61,7 @@ def test_equations_are_solved_to_the_same_bits_for_any_number_of_blas_threads(me
 @pytest.mark.promise("P5")
 @pytest.mark.parametrize("name", ["conjugate gradients", "Levenberg-Marquardt", "mini-batches"])
 def test_the_array_engine_gives_the_same_file_for_any_number_of_threads(monkeypatch, name):
-    monkeypatch.setenv(native.ENGINE, "array")
+    monkeypatch.setenv(ENGINE, "array")
     files = set()
     for threads in THREADS:
         with threadpoolctl.threadpool_limits(threads):

@@ -9,11 +9,11 @@ import pytest
 from sklearn.base import clone
 
 from deltarule import MLPRegressor
-from deltarule.engines import native
+from deltarule.compiled import kernels
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.skipif(native.kernels() is None, reason="without a compiler NumPy computes"),
+    pytest.mark.skipif(kernels() is None, reason="without a compiler NumPy computes"),
 ]
 
 NOTHING = 1e-4

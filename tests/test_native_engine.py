@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from deltarule import Network, Objective, activations, losses
+from deltarule.compiled import ENGINE, ISA, kernels
 from deltarule.engines import Rows, choose, native
 from deltarule.engines.array import ArrayEngine
 from deltarule.methods import Online, rules
 from deltarule.update import Update
 
-compiled = pytest.mark.skipif(native.kernels() is None, reason="deltarule.engines._native was not compiled")
+compiled = pytest.mark.skipif(kernels() is None, reason="deltarule.engines._native was not compiled")
 NETWORK = Network((3, 5, 2))
 LOSS = losses.get("squared_error")
 
@@ -23,7 +24,7 @@ def ask(code, **environment):
     """Return what a fresh process prints, with these environment variables set."""
     import os
 
-    kept = {name: value for name, value in os.environ.items() if name != native.ENGINE}
+    kept = {name: value for name, value in os.environ.items() if name != ENGINE}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=kept | environment
     )
@@ -112,7 +113,7 @@ def test_threads_do_not_change_a_bit(rows, monkeypatch):
 
 @compiled
 def test_mini_batches_get_as_many_threads_as_are_allowed(rows, monkeypatch):
-    asked, epoch = [], native.kernels().epoch
+    asked, epoch = [], kernels().epoch
 
     def noted(*given):
         asked.append(given)
@@ -140,10 +141,10 @@ def test_float32_stays_float32(rows):
 
 def test_the_array_engine_can_be_asked_for():
     code = "import numpy as np, deltarule as dr; print(dr.engines.in_use())"
-    assert "asks for the array engine" in ask(code, **{native.ENGINE: "array"})
-    assert "it is native or array" in ask(code, **{native.ENGINE: "gpu"})
-    if native.kernels() is not None:
-        assert "DELTARULE_ISA was 'mmx'; this processor has baseline" in ask(code, **{native.ISA: "mmx"})
+    assert "asks for the array engine" in ask(code, **{ENGINE: "array"})
+    assert "it is native or array" in ask(code, **{ENGINE: "gpu"})
+    if kernels() is not None:
+        assert "DELTARULE_ISA was 'mmx'; this processor has baseline" in ask(code, **{ISA: "mmx"})
     assert "whole number from 1 up" in ask(
         "from deltarule.engines import native; native.n_threads()", **{native.THREADS: "0"}
     )

@@ -49,13 +49,13 @@ def test_every_method_gives_the_same_bits_side_by_side_as_alone(name, monkeypatc
 @pytest.mark.promise("P5")
 @pytest.mark.parametrize("engine", ["native", "array"])
 def test_cross_validated_runs_give_the_same_bits_side_by_side_as_alone(engine, monkeypatch):
-    monkeypatch.setenv(dr.engines.native.ENGINE, engine)
-    dr.engines.native.kernels.cache_clear()
+    monkeypatch.setenv(dr.compiled.ENGINE, engine)
+    dr.compiled.kernels.cache_clear()
     together = dr.fit(flowers(60), "kind", hidden=3, max_steps=5, restarts=4)
     one_after_the_other(monkeypatch)
     assert bits(dr.fit(flowers(60), "kind", hidden=3, max_steps=5, restarts=4)) == bits(together)
     monkeypatch.undo()
-    dr.engines.native.kernels.cache_clear()
+    dr.compiled.kernels.cache_clear()
 
 
 def test_each_run_is_the_one_that_its_seed_gives_alone():

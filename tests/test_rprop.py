@@ -7,7 +7,7 @@ import pytest
 
 import reference_methods as reference
 from deltarule import Network, Objective, methods, steps
-from deltarule.engines import native
+from deltarule.compiled import kernels
 from deltarule.methods import Rprop
 from deltarule.methods.rprop import VARIANTS, RpropState
 from problems import SINE
@@ -114,7 +114,7 @@ def test_float32_stays_float32(engine):
 @pytest.mark.parametrize("forgets", [False, True])
 def test_the_kernel_moves_as_the_arrays_do(dtype, returns, forgets):
     """To the bit, for slopes that go on, have turned, and are 0, and for Δ at both limits."""
-    if native.kernels() is None:
+    if kernels() is None:
         pytest.skip("the compiled kernels are not there")
     rng, p, method = np.random.default_rng(0), 500, Rprop()
     grad, move = rng.normal(size=(2, p))

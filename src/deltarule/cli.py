@@ -266,15 +266,16 @@ def _print_notes(notes: list[str]) -> None:
 
 def _print_engine(as_json: bool) -> None:
     from deltarule import engines
+    from deltarule.compiled import kernels
     from deltarule.engines import native
 
-    kernels = native.kernels()
+    compiled = kernels()
     if not as_json:
         click.echo(engines.in_use())
         return
     found: dict[str, Any] = {"engine": "array", "library": "NumPy"}
-    if kernels is not None:
-        found = {"engine": "native", "instructions": kernels.isa(), "threads": native.n_threads()}
+    if compiled is not None:
+        found = {"engine": "native", "instructions": compiled.isa(), "threads": native.n_threads()}
     _print_json(found)
 
 

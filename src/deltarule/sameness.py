@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from deltarule.activations import Activation
+from deltarule.compiled import kernels
 from deltarule.engines import native
 from deltarule.errors import InputError
 from deltarule.runfile import digest_of
@@ -88,7 +89,7 @@ def of_fit(
         "place": str(Path.cwd()),
         DATA: {"table's": digest_of(table)},
         "versions": versions(),
-        "engine": "NumPy" if native.kernels() is None else f"kernels for {native.kernels().isa()}",
+        "engine": "NumPy" if kernels() is None else f"kernels for {kernels().isa()}",
     }
 
 
@@ -104,10 +105,10 @@ def versions() -> dict[str, str]:
 
 def engine(used: Any) -> str:
     """Return what computes, as a word."""
-    kernels = native.kernels()
+    compiled = kernels()
     if used is not None and not isinstance(used, native.NativeEngine):
         return type(used).__name__
-    return "NumPy" if kernels is None or used is None else f"kernels for {kernels.isa()}"
+    return "NumPy" if compiled is None or used is None else f"kernels for {compiled.isa()}"
 
 
 def described(value: Any) -> Any:

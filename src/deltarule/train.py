@@ -35,11 +35,12 @@ class Counted:
 
     def __init__(self, objective: Any) -> None:
         self.objective = objective
-        self._passes = 0.0
+        self._passes, self._solves = 0.0, hasattr(objective, "solving_passes")
         for name in ("value", "value_grad", "gauss_newton", "gauss_newton_product", "residuals", "epoch"):
             found = getattr(objective, name, None)
             if found is not None:
-                setattr(self, name, self._count_epoch(found) if name == "epoch" else self._count(found))
+                counts = {"epoch": self._count_epoch, "value_grad": self._count_value_grad}.get(name, self._count)
+                setattr(self, name, counts(found))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.objective, name)
@@ -47,7 +48,7 @@ class Counted:
     @property
     def passes(self) -> float:
         """Passes so far."""
-        return self._passes + self._solving
+        return self._passes + self._solving if self._solves else self._passes
 
     @passes.setter
     def passes(self, passes: float) -> None:
@@ -55,12 +56,21 @@ class Counted:
 
     @property
     def _solving(self) -> float:
-        return float(getattr(self.objective, "solving_passes", 0.0))
+        return float(self.objective.solving_passes) if self._solves else 0.0
 
     def _count(self, found: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any) -> Any:
             self._passes += 1.0
             return found(*arguments)
+
+        return counted
+
+    def _count_value_grad(self, found: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what `_count` does, for the function that is called most: its one argument by name takes less time."""
+
+        def counted(w: Array) -> Any:
+            self._passes += 1.0
+            return found(w)
 
         return counted
 

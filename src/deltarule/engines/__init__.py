@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from deltarule.compiled import ENGINE, kernels, wanted
 from deltarule.losses import Loss
 from deltarule.network import Network
 from deltarule.special import Array
@@ -117,7 +118,7 @@ def choose(network: Network, loss: Loss, X: Array) -> Engine:
 
     if isinstance(X, np.ndarray) and native.serves(network, loss):
         return native.NativeEngine(network, loss)
-    if native.kernels() is None and native.wanted():
+    if kernels() is None and wanted():
         _warn_uncompiled()
     return ArrayEngine(network, loss)
 
@@ -126,13 +127,13 @@ def in_use() -> str:
     """Return what computes for arrays in memory, as a sentence."""
     from deltarule.engines import native
 
-    kernels = native.kernels()
-    if not native.wanted():
-        return f"NumPy, because the environment variable {native.ENGINE} asks for the array engine."
-    if kernels is None:
+    compiled = kernels()
+    if not wanted():
+        return f"NumPy, because the environment variable {ENGINE} asks for the array engine."
+    if compiled is None:
         return UNCOMPILED
     threads = native.n_threads()
-    return f"Compiled kernels for {kernels.isa()}, {'one thread' if threads == 1 else f'up to {threads} threads'}."
+    return f"Compiled kernels for {compiled.isa()}, {'one thread' if threads == 1 else f'up to {threads} threads'}."
 
 
 @cache

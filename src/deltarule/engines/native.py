@@ -10,25 +10,21 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.activations import ACTIVATIONS
+from deltarule.compiled import kernels
 from deltarule.engines import Rows, Visit
 from deltarule.errors import SettingError
 from deltarule.losses import LOSSES, Loss, need_curvature
 from deltarule.network import Network
 from deltarule.update import Rule, Update
 
-ENGINE = "DELTARULE_ENGINE"
-"""The environment variable that asks for the array engine, for comparison, with ``array``."""
 THREADS = "DELTARULE_THREADS"
 """The environment variable that limits the threads of a call."""
-ISA = "DELTARULE_ISA"
-"""The environment variable that names the instruction set of the kernels."""
 OPENMP_THREADS = "OMP_NUM_THREADS"
 """The one that says so to most libraries; joblib sets it in the processes it starts, so that they share the machine."""
 
@@ -46,36 +42,6 @@ _ACTIVATION_CODES = _codes(
 )
 _LOSS_CODES = _codes("squared_error absolute_error huber log_cosh quantile binary_cross_entropy cross_entropy poisson")
 _RULE_CODES = _codes("plain momentum nesterov rmsprop adam")
-
-
-@cache
-def kernels() -> Any:
-    """Return the compiled module, or None where it is not wanted or was installed without a compiler.
-
-    Raises
-    ------
-    SettingError
-        If the environment variable DELTARULE_ENGINE holds anything but ``native`` or ``array``, or DELTARULE_ISA an
-        instruction set that this processor lacks.
-    """
-    if not wanted():
-        return None
-    try:
-        module = import_module("deltarule.engines._native")
-    except ImportError:
-        return None
-    there = module.isas()
-    if (given := os.environ.get(ISA)) and given not in there:
-        raise SettingError(f"The environment variable {ISA} was {given!r}; this processor has {', '.join(there)}.")
-    return module
-
-
-def wanted() -> bool:
-    """Return whether DELTARULE_ENGINE leaves the choice to deltarule, or asks for the native engine."""
-    given = os.environ.get(ENGINE, "native")
-    if given not in ("native", "array"):
-        raise SettingError(f"The environment variable {ENGINE} was {given!r}; it is native or array.")
-    return given == "native"
 
 
 _LIMIT: ContextVar[int] = ContextVar("threads of a call in this thread")
@@ -264,23 +230,6 @@ class NativeSecondLayer(NativeLastLayer):
         """Return Σ s · loss and its gradient in a, after `sums` at the same a."""
         grad = np.empty_like(a)
         return self.bound.value_grad(_contiguous(a), _contiguous(B), grad, n_threads()), grad
-
-
-def rprop(
-    settings: tuple[float, float, float, float], forgets: bool, returns: bool, grad: Any, *place: Any
-) -> tuple[Any, ...] | None:
-    """Return w, sizes, signs and moves after a step of Rprop from `place`, which are these before it, (p,) each.
-
-    None where there are no kernels or the arrays are not NumPy's; see native/rprop.hpp for what the settings are.
-    """
-    w = place[0]
-    compiled = kernels() if type(w) is np.ndarray and w.dtype.char in "df" else None
-    if compiled is None:
-        return None
-    moved = tuple([np.empty(w.shape, w.dtype) for _ in place])
-    given = [np.ascontiguousarray(array, w.dtype) for array in (grad, *place)]
-    compiled.rprop(settings, forgets, returns, *given, *moved)
-    return moved
 
 
 def _rule(rule: Rule) -> tuple[int, tuple[float, ...]]:

@@ -39,6 +39,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import device
 
+from deltarule.compiled import lbfgs_direction, lbfgs_pair
 from deltarule.errors import SettingError
 from deltarule.methods import preconditioner
 from deltarule.methods.line_search import Point, StrongWolfe
@@ -160,6 +161,11 @@ class LBFGS:
 
 def _direction(s: LBFGSState) -> Array:
     """Return −H g."""
+    found = lbfgs_direction(s.A, s.Y, s.pairs, s.grad, s.preconditioner, s.gamma)
+    return _direction_of_arrays(s) if found is None else found
+
+
+def _direction_of_arrays(s: LBFGSState) -> Array:
     first = s.A.shape[0] - s.pairs
     A, Y = s.A[first:], s.Y[first:]
     a = A @ s.grad
@@ -179,15 +185,20 @@ def _with_pair(s: LBFGSState, point: Point, direction: Array, slope: float, wolf
     if rise > FLAT * -slope and point.step * rise > TINY:
         scale = 1 / sqrt(point.step * rise)
         step, change = (scale * point.step) * direction, scale * (point.grad - s.grad)
+        A, Y = lbfgs_pair(A, Y, pairs, step, change) or _added(A, Y, pairs, step, change)
         pairs = min(pairs + 1, A.shape[0])
-        first = A.shape[0] - pairs
-        kept = A[first + 1 :]
-        A = _moved_up(A, first, step, kept - (kept @ change)[:, None] * step)
-        Y = _moved_up(Y, first, change, Y[first + 1 :])
         ss, yy = dot(step, step / s.preconditioner), dot(change, s.preconditioner * change)
         gamma, skipped, restart = sqrt(ss / yy) * (ss * yy) ** (reach - 0.5), s.skipped, ""
     found = (A, Y, s.preconditioner, pairs, gamma, skipped, restart)
     return LBFGSState(point.w, point.loss, point.grad, "", *found, point.step, slope, wolfe)
+
+
+def _added(A: Array, Y: Array, pairs: int, step: Array, change: Array) -> tuple[Array, Array]:
+    """Return A and Y with a new pair in their last row."""
+    first = max(A.shape[0] - pairs - 1, 0)
+    kept = A[first + 1 :]
+    new_A = _moved_up(A, first, step, kept - (kept @ change)[:, None] * step)
+    return new_A, _moved_up(Y, first, change, Y[first + 1 :])
 
 
 def _moved_up(rows: Array, first: int, last: Array, kept: Array) -> Array:

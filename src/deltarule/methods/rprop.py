@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from array_api_compat import device
 
-from deltarule.engines.native import rprop
+from deltarule.compiled import rprop
 from deltarule.errors import SettingError, unknown
 from deltarule.special import Array
 from deltarule.vectors import namespace

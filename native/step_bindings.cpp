@@ -1,0 +1,104 @@
+// The kernels of steps as functions of deltarule.engines._native.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/string.h>
+
+#include <stdexcept>
+#include <vector>
+
+#include "isa.hpp"
+#include "step_table.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace deltarule {
+namespace {
+
+template <class T>
+using Read = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Write = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+
+template <class T>
+StepTable<T> table(const std::string& isa) {
+    const StepTables both = choose(isa, baseline::step_tables, avx2::step_tables, avx512::step_tables);
+    if constexpr (sizeof(T) == 8)
+        return both.of_double;
+    else
+        return both.of_float;
+}
+
+// What Python code could get wrong would be read or written beyond an array: refused here.
+void require(bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(std::string("_native: ") + what);
+}
+
+template <class T>
+void rprop(std::array<double, 4> settings, bool forgets, bool returns, Read<T> grad, Read<T> w, Read<T> sizes,
+           Read<T> signs, Read<T> move, Write<T> new_w, Write<T> new_sizes, Write<T> new_signs, Write<T> new_move,
+           const std::string& isa) {
+    const std::size_t p = w.size();
+    for (std::size_t size : {grad.size(), sizes.size(), signs.size(), move.size(), new_w.size(), new_sizes.size(),
+                             new_signs.size(), new_move.size()})
+        require(size == p, "arrays of Rprop differ in size");
+    table<T>(isa).rprop({settings[0], settings[1], settings[2], settings[3], forgets, returns}, std::int64_t(p),
+                        grad.data(), {w.data(), sizes.data(), signs.data(), move.data()},
+                        {new_w.data(), new_sizes.data(), new_signs.data(), new_move.data()});
+}
+
+template <class Matrix>
+auto pairs_of(const Matrix& A, const Matrix& Y, std::int64_t n) {
+    require(A.ndim() == 2 && Y.ndim() == 2 && A.shape(0) == Y.shape(0) && A.shape(1) == Y.shape(1),
+            "A and Y differ in shape");
+    const std::int64_t memory = std::int64_t(A.shape(0));
+    require(0 <= n && n <= memory, "more pairs than there is room for");
+    using T = std::remove_pointer_t<decltype(A.data())>;
+    return Pairs<T>{A.data(), Y.data(), memory, std::int64_t(A.shape(1)), memory - n};
+}
+
+template <class T>
+void direction(Read<T> A, Read<T> Y, std::int64_t n, Read<T> grad, Read<T> preconditioner, double gamma, Write<T> out,
+               const std::string& isa) {
+    const auto pairs = pairs_of(A, Y, n);
+    for (std::size_t size : {grad.size(), preconditioner.size(), out.size()})
+        require(std::int64_t(size) == pairs.p, "a vector is not as long as the pairs");
+    std::vector<T> scratch(std::size_t(pairs.memory + pairs.p));
+    table<T>(isa).direction(pairs, grad.data(), preconditioner.data(), gamma, scratch.data(), out.data());
+}
+
+template <class T>
+void add_pair(Read<T> A, Read<T> Y, std::int64_t n, Read<T> step, Read<T> change, Write<T> new_A, Write<T> new_Y,
+              const std::string& isa) {
+    const auto from = pairs_of(A, Y, n);
+    require(from.memory >= 1, "there is no room for a pair");
+    const auto to = pairs_of(new_A, new_Y, n < from.memory ? n + 1 : n);
+    require(to.memory == from.memory && to.p == from.p, "the new pairs differ in shape from the old");
+    require(std::int64_t(step.size()) == from.p && std::int64_t(change.size()) == from.p,
+            "a vector is not as long as the pairs");
+    table<T>(isa).add_pair(from, step.data(), change.data(), to);
+}
+
+template <class T>
+void bind_type(nb::module_& m) {
+    m.def("rprop", rprop<T>, "settings"_a, "forgets"_a, "returns"_a, "grad"_a.noconvert(), "w"_a.noconvert(),
+          "sizes"_a.noconvert(), "signs"_a.noconvert(), "move"_a.noconvert(), "new_w"_a.noconvert(),
+          "new_sizes"_a.noconvert(), "new_signs"_a.noconvert(), "new_move"_a.noconvert(), "isa"_a = "",
+          "Write a step of Rprop to the new arrays; settings are increase, decrease, smallest and largest step.");
+    m.def("lbfgs_direction", direction<T>, "A"_a.noconvert(), "Y"_a.noconvert(), "n"_a, "grad"_a.noconvert(),
+          "preconditioner"_a.noconvert(), "gamma"_a, "out"_a.noconvert(), "isa"_a = "",
+          "Write -H g to out; the last n rows of A and Y count.");
+    m.def("lbfgs_pair", add_pair<T>, "A"_a.noconvert(), "Y"_a.noconvert(), "n"_a, "step"_a.noconvert(),
+          "change"_a.noconvert(), "new_A"_a.noconvert(), "new_Y"_a.noconvert(), "isa"_a = "",
+          "Write A and Y with a new pair to the new arrays; the last n rows of the old ones count.");
+}
+
+}  // namespace
+
+void bind_steps(nb::module_& m) {
+    bind_type<double>(m);
+    bind_type<float>(m);
+}
+
+}  // namespace deltarule

@@ -1,0 +1,59 @@
+// What the kernels of steps offer to their bindings: what methods compute between two passes over the rows.
+#pragma once
+
+#include <cstdint>
+
+namespace deltarule {
+
+struct RpropSettings {
+    double increase, decrease, smallest, largest;
+    bool forgets;  // a slope that has turned counts for nothing in the next step
+    bool returns;  // where it has turned, the weight goes back to where it was
+};
+
+// Where the weights are, and what Rprop knows of each: p numbers each.
+template <class T>
+struct RpropPlace {
+    T *w, *sizes, *signs, *move;
+};
+
+// The pairs of L-BFGS: the rows [first, memory) of two matrices (memory, p), the rows before them 0.
+template <class T>
+struct Pairs {
+    T *A, *Y;
+    std::int64_t memory, p, first;
+};
+
+template <class T>
+struct StepTable {
+    void (*rprop)(const RpropSettings&, std::int64_t p, const T* grad, const RpropPlace<const T>& from,
+                  const RpropPlace<T>& to);
+    void (*direction)(const Pairs<const T>&, const T* grad, const T* preconditioner, double gamma, T* scratch, T* out);
+    void (*add_pair)(const Pairs<const T>& from, const T* step, const T* change, const Pairs<T>& to);
+};
+
+struct StepTables {
+    StepTable<double> of_double;
+    StepTable<float> of_float;
+};
+
+namespace baseline {
+StepTables step_tables();
+}
+#if defined(DELTARULE_X86)
+namespace avx2 {
+StepTables step_tables();
+}
+namespace avx512 {
+StepTables step_tables();
+}
+#else  // never chosen: see isa.hpp
+namespace avx2 {
+using baseline::step_tables;
+}
+namespace avx512 {
+using baseline::step_tables;
+}
+#endif
+
+}  // namespace deltarule

@@ -1,0 +1,89 @@
+"""The kernels of what methods compute between passes, against the same in arrays."""
+
+import numpy as np
+import pytest
+
+from deltarule.compiled import kernels, lbfgs_direction, lbfgs_pair, rprop
+from deltarule.methods.lbfgs import LBFGSState, _added, _direction_of_arrays
+
+KERNELS = kernels()
+pytestmark = pytest.mark.skipif(KERNELS is None, reason="the compiled kernels are not there")
+ISAS = [] if KERNELS is None else KERNELS.isas()
+SIZES = [(1, 0, 3), (1, 1, 1), (4, 0, 7), (4, 3, 33), (5, 5, 16), (9, 9, 70), (50, 21, 354)]
+"""(memory, pairs, weights)."""
+
+
+def some_pairs(memory, n, p, dtype, seed=0):
+    """Return A and Y (memory, p), the rows before the last n of them 0, and three vectors (p,), the last above 0."""
+    rng = np.random.default_rng(seed)
+    A, Y = rng.normal(size=(2, memory, p))
+    A[: memory - n] = Y[: memory - n] = 0
+    g, s, y = rng.normal(size=(3, p))
+    return [x.astype(dtype) for x in (A, Y, g, s, np.exp(y))]
+
+
+def rounding(dtype, n):
+    """Return by how much a sum of n products may be off, as a share of the sum of their sizes."""
+    return 2 * (n + 4) * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("memory", "n", "p"), SIZES)
+@pytest.mark.parametrize("isa", ISAS)
+def test_the_direction(isa, memory, n, p, dtype):
+    A, Y, g, _, P = some_pairs(memory, n, p, dtype)
+    out = np.full(p, np.nan, dtype=dtype)
+    KERNELS.lbfgs_direction(A, Y, n, g, P, 0.7, out, isa)
+    state = LBFGSState(g, 0.0, g, "", A, Y, P, n, 0.7, 0, "", 0.0, 0.0, True)
+    one, all_rows = np.abs(A).astype(float), np.abs(Y).astype(float)
+    alpha = one @ np.abs(g)
+    q = 0.7 * P * (np.abs(g) + alpha @ all_rows)
+    sizes = q + (all_rows @ q + alpha) @ one  # what the sums add up to without signs
+    assert np.all(np.abs(out - _direction_of_arrays(state)) <= rounding(dtype, 2 * p + 2 * n) * sizes)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("memory", "n", "p"), SIZES)
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_new_pair(isa, memory, n, p, dtype):
+    A, Y, y, s, _ = some_pairs(memory, n, p, dtype)
+    kept = A.copy(), Y.copy()
+    new_A, new_Y = (np.full((memory, p), np.nan, dtype=dtype) for _ in range(2))
+    KERNELS.lbfgs_pair(A, Y, n, s, y, new_A, new_Y, isa)
+    expected_A, expected_Y = _added(A, Y, n, s, y)
+    sizes = np.abs(expected_A) + np.roll(np.abs(A) @ np.abs(y), -1)[:, None] * np.abs(s) + np.abs(np.roll(A, -1, 0))
+    assert np.all(np.abs(new_A - expected_A) <= rounding(dtype, p) * sizes)
+    assert np.array_equal(new_Y, expected_Y)
+    assert np.array_equal(A, kept[0]) and np.array_equal(Y, kept[1])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_numbers_that_are_none_come_through(isa):
+    A, Y, g, _, P = some_pairs(3, 3, 10, np.float64)
+    g[4] = np.nan
+    out = np.zeros(10)
+    KERNELS.lbfgs_direction(A, Y, 3, g, P, 1.0, out, isa)
+    assert np.all(np.isnan(out))
+
+
+def test_what_does_not_fit_is_refused():
+    A, Y, g, s, P = some_pairs(3, 2, 5, np.float64)
+    out = np.zeros(5)
+    for wrong in ((A, Y[:2], 2, g, P), (A, Y, 4, g, P), (A, Y, -1, g, P), (A, Y, 2, g[:4], P), (A, Y, 2, g, P[:3])):
+        with pytest.raises(ValueError, match="_native: "):
+            KERNELS.lbfgs_direction(*wrong, 1.0, out)
+    with pytest.raises(ValueError, match="_native: "):
+        KERNELS.lbfgs_direction(A, Y, 2, g, P, 1.0, out[:4])
+    for wrong in ((A, Y, 2, s[:4], g, A.copy(), Y.copy()), (A, Y, 2, s, g, A[:2].copy(), Y[:2].copy())):
+        with pytest.raises(ValueError, match="_native: "):
+            KERNELS.lbfgs_pair(*wrong)
+    with pytest.raises(ValueError, match="_native: "):
+        KERNELS.rprop((1.2, 0.5, 1e-6, 50.0), True, False, g, s, g, g, g[:4], *(np.zeros(5) for _ in range(4)))
+    with pytest.raises(TypeError):
+        KERNELS.lbfgs_direction(A[:, ::2], Y[:, ::2], 2, g[::2], P[::2], 1.0, out[:3])
+
+
+def test_arrays_that_are_not_theirs_are_left_to_the_method():
+    assert lbfgs_direction(np.zeros((2, 3), dtype=int), np.zeros((2, 3)), 0, 1, 1, 1.0) is None
+    assert lbfgs_pair([[0.0]], [[0.0]], 0, [1.0], [1.0]) is None
+    assert rprop((1.2, 0.5, 1e-6, 50.0), True, False, [1.0], [1.0], [1.0], [1.0], [1.0]) is None
