@@ -29,13 +29,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import deltarule as dr
 from deltarule import Checkpoint, checkpoint, disk, runcontent, runfile, steps, train
 from deltarule.checkpoint import BLOCK, opened
+from deltarule.counting import Counted
 from deltarule.divergence import watcher
 from deltarule.errors import DeltaruleError, ModelFileError
 from deltarule.history import History, Standing
 from deltarule.methods import LBFGS, ConjugateGradient, LevenbergMarquardt, Online, Rprop
 from deltarule.modelfile import to_bytes
 from deltarule.stopping import MaxSteps
-from deltarule.train import Counted
 from diskfaults import failing
 
 LONGEST_PAUSE = 0.06

@@ -1,23 +1,15 @@
 // The batch kernels as functions of deltarule.engines._native.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include "batch_driver.hpp"
+#include "binding.hpp"
 #include "isa.hpp"
-
-namespace nb = nanobind;
-using namespace nb::literals;
 
 namespace deltarule {
 namespace {
 
-template <class T>
-using Read = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Write = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 using Sizes = std::vector<std::int64_t>;
 using Codes = std::vector<int>;
 
@@ -28,11 +20,6 @@ BatchTable<T> table(const std::string& isa) {
         return both.of_double;
     else
         return both.of_float;
-}
-
-// What Python code could get wrong would be read or written beyond an array: refused here.
-void require(bool holds, const char* what) {
-    if (!holds) throw std::invalid_argument(std::string("_native: ") + what);
 }
 
 template <class A>
@@ -54,25 +41,55 @@ std::int64_t checked_weights(const Sizes& sizes, const Codes& activations) {
     return p;
 }
 
-// A network, a loss and rows, checked once: what a run evaluates again and again, at one vector of weights after another.
+// A network and rows, checked once: what a run evaluates again and again, at one vector of weights after another.
 template <class T>
-class BoundRows {
+class Bound {
   public:
-    BoundRows(Sizes sizes, Codes activations, int loss, double parameter, bool fused, Read<T> X, Read<T> targets,
-          std::optional<Read<T>> s, const std::string& isa)
+    Bound(const Bound&) = delete;  // the views point into it
+    Bound& operator=(const Bound&) = delete;
+
+  protected:
+    // of_outputs: the targets are those of the network's outputs, and not of a layer that follows.
+    Bound(Sizes sizes, Codes activations, int loss, double parameter, bool fused, Read<T> X, Read<T> targets,
+          std::optional<Read<T>> s, const std::string& isa, bool of_outputs)
         : sizes_(std::move(sizes)), activations_(std::move(activations)), X_(std::move(X)),
           targets_(std::move(targets)), s_(std::move(s)), table_(deltarule::table<T>(isa)),
-          p_(checked_weights(sizes_, activations_)) {
+          p_(checked_weights(sizes_, activations_)),
+          n_targets_(of_outputs ? sizes_.back() : targets_.ndim() == 2 ? std::int64_t(targets_.shape(1)) : 0) {
         const std::int64_t n = X_.ndim() == 2 ? std::int64_t(X_.shape(0)) : 0;
         require(0 <= loss && loss < 8, "an unknown loss");
         require_shape(X_, {n, sizes_.front()}, "X has the wrong shape");
-        require_shape(targets_, {n, sizes_.back()}, "T has the wrong shape");
+        require_shape(targets_, {n, n_targets_}, "T has the wrong shape");
+        require(n_targets_ > 0, "T has no columns");
         if (s_) require_shape(*s_, {n}, "s has the wrong shape");
         network_ = {sizes_.data(), activations_.data(), int(activations_.size()), loss, parameter, fused};
         rows_ = {X_.data(), targets_.data(), s_ ? s_->data() : nullptr, n};
     }
-    BoundRows(const BoundRows&) = delete;  // the view points into it
-    BoundRows& operator=(const BoundRows&) = delete;
+
+    BatchCall<T> at(const Read<T>& w) const {
+        require_shape(w, {p_}, "w has the wrong shape");
+        return {table_, network_, w.data(), rows_, int(n_targets_)};
+    }
+
+    const Sizes sizes_;
+    const Codes activations_;
+    const Read<T> X_, targets_;
+    const std::optional<Read<T>> s_;
+    const BatchTable<T> table_;
+    const std::int64_t p_, n_targets_;
+    NetworkView network_;
+    BatchRows<T> rows_;
+};
+
+template <class T>
+class BoundRows : private Bound<T> {
+    using Bound<T>::sizes_, Bound<T>::network_, Bound<T>::rows_, Bound<T>::p_, Bound<T>::at;
+
+  public:
+    BoundRows(Sizes sizes, Codes activations, int loss, double parameter, bool fused, Read<T> X, Read<T> targets,
+              std::optional<Read<T>> s, const std::string& isa)
+        : Bound<T>(std::move(sizes), std::move(activations), loss, parameter, fused, std::move(X), std::move(targets),
+                   std::move(s), isa, true) {}
 
     double value(Read<T> w, int n_threads) const {
         nb::gil_scoped_release release;
@@ -104,45 +121,22 @@ class BoundRows {
         require_shape(J, {m, p_}, "J has the wrong shape");
         at(w).residuals(n_threads, r.data(), J.data());
     }
-
-  private:
-    BatchCall<T> at(const Read<T>& w) const {
-        require_shape(w, {p_}, "w has the wrong shape");
-        return {table_, network_, w.data(), rows_};
-    }
-
-    const Sizes sizes_;
-    const Codes activations_;
-    const Read<T> X_, targets_;
-    const std::optional<Read<T>> s_;
-    const BatchTable<T> table_;
-    const std::int64_t p_;
-    NetworkView network_;
-    BatchRows<T> rows_;
 };
 
-// The least-squares problem of a linear last layer, of rows checked once; the network is what comes before that layer.
+// The least-squares problem of a linear last layer; the network is what comes before that layer.
 template <class T>
-class BoundLastLayer {
+class BoundLastLayer : private Bound<T> {
+    using Bound<T>::sizes_, Bound<T>::table_, Bound<T>::network_, Bound<T>::rows_, Bound<T>::p_, Bound<T>::n_targets_,
+        Bound<T>::at;
+
   public:
     BoundLastLayer(Sizes sizes, Codes activations, Read<T> X, Read<T> targets, std::optional<Read<T>> s,
                    const std::string& isa)
-        : sizes_(std::move(sizes)), activations_(std::move(activations)), X_(std::move(X)),
-          targets_(std::move(targets)), s_(std::move(s)), table_(deltarule::table<T>(isa)),
-          p_(checked_weights(sizes_, activations_)) {
-        const std::int64_t n = X_.ndim() == 2 ? std::int64_t(X_.shape(0)) : 0;
-        n_targets_ = targets_.ndim() == 2 ? int(targets_.shape(1)) : 0;
-        require_shape(X_, {n, sizes_.front()}, "X has the wrong shape");
-        require_shape(targets_, {n, n_targets_}, "T has the wrong shape");
-        require(n_targets_ > 0, "T has no columns");
-        if (s_) require_shape(*s_, {n}, "s has the wrong shape");
-        network_ = {sizes_.data(), activations_.data(), int(activations_.size()), 0, 0.0, false};
-        rows_ = {X_.data(), targets_.data(), s_ ? s_->data() : nullptr, n};
-        const std::ptrdiff_t size = BatchCall<T>(table_, network_, nullptr, rows_, n_targets_).last_layer_kept();
-        if (size <= most_kept) kept_.emplace(size);
+        : Bound<T>(std::move(sizes), std::move(activations), 0, 0.0, false, std::move(X), std::move(targets),
+                   std::move(s), isa, false) {
+        const BatchCall<T> call(table_, network_, nullptr, rows_, int(n_targets_));
+        if (call.last_layer_kept() <= most_kept) kept_.emplace(call.last_layer_kept());
     }
-    BoundLastLayer(const BoundLastLayer&) = delete;  // the view points into it
-    BoundLastLayer& operator=(const BoundLastLayer&) = delete;
 
     void sums(Read<T> w, Write<T> out, int n_threads) {
         nb::gil_scoped_release release;
@@ -172,20 +166,7 @@ class BoundLastLayer {
   private:
     static constexpr std::ptrdiff_t most_kept = 1 << 22;  // numbers
     T* kept() { return kept_ ? kept_->data() : nullptr; }
-    BatchCall<T> at(const Read<T>& w) const {
-        require_shape(w, {p_}, "w has the wrong shape");
-        return {table_, network_, w.data(), rows_, n_targets_};
-    }
 
-    const Sizes sizes_;
-    const Codes activations_;
-    const Read<T> X_, targets_;
-    const std::optional<Read<T>> s_;
-    const BatchTable<T> table_;
-    const std::int64_t p_;
-    int n_targets_;
-    NetworkView network_;
-    BatchRows<T> rows_;
     std::optional<Numbers<T>> kept_;
     bool summed_ = false;
 };

@@ -1,18 +1,14 @@
 // The module deltarule.engines._native.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "binding.hpp"
 #include "isa.hpp"
 #include "kernels.hpp"
 #include "mini_batch_driver.hpp"
-
-namespace nb = nanobind;
-using namespace nb::literals;
 
 namespace deltarule {
 
@@ -21,19 +17,10 @@ void bind_steps(nb::module_& m);
 
 namespace {
 
-template <class T>
-using Read = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Write = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 using Order = nb::ndarray<const std::int64_t, nb::c_contig, nb::device::cpu, nb::ndim<1>>;
 
 OnlineTable table(const std::string& isa) {
     return choose(isa, baseline::online_table, avx2::online_table, avx512::online_table);
-}
-
-// What Python code could get wrong would be read or written beyond an array: refused here.
-void require(bool holds, const char* what) {
-    if (!holds) throw std::invalid_argument(std::string("_native: ") + what);
 }
 
 std::int64_t n_weights(const std::vector<std::int64_t>& sizes) {

@@ -1,25 +1,15 @@
 // The kernels of steps as functions of deltarule.engines._native.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
 
-#include <stdexcept>
 #include <vector>
 
+#include "binding.hpp"
 #include "isa.hpp"
 #include "step_table.hpp"
 
-namespace nb = nanobind;
-using namespace nb::literals;
-
 namespace deltarule {
 namespace {
-
-template <class T>
-using Read = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Write = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 
 template <class T>
 StepTable<T> table(const std::string& isa) {
@@ -28,11 +18,6 @@ StepTable<T> table(const std::string& isa) {
         return both.of_double;
     else
         return both.of_float;
-}
-
-// What Python code could get wrong would be read or written beyond an array: refused here.
-void require(bool holds, const char* what) {
-    if (!holds) throw std::invalid_argument(std::string("_native: ") + what);
 }
 
 template <class T>

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
 
 from deltarule import preconditioning
+from deltarule.counting import Counted
 from deltarule.divergence import is_finite, locate, watcher
 from deltarule.estimators.callbacks import Watch
 from deltarule.estimators.orders import Orders
@@ -23,7 +24,7 @@ from deltarule.estimators.progress import Progress, Validation
 from deltarule.estimators.rows import Split
 from deltarule.methods import Method, Online
 from deltarule.objective import Objective
-from deltarule.train import Counted, steps
+from deltarule.train import steps
 
 Numbers = NDArray[Any]
 
