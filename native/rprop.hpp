@@ -16,7 +16,7 @@ void rprop_step(const RpropSettings& by, std::int64_t p, const T* grad, const Rp
     const T *__restrict move_before = from.move, *__restrict w_before = from.w, *__restrict g = grad;
     T *__restrict sizes = to.sizes, *__restrict signs = to.signs, *__restrict moves = to.move, *__restrict w = to.w;
     for (std::int64_t i = 0; i < p; ++i) {
-        const T sign = (g[i] > 0 ? T(1) : T(0)) - (g[i] < 0 ? T(1) : T(0)), agree = sign * sign_before[i];
+        const T sign = g[i] > 0 ? T(1) : g[i] < 0 ? T(-1) : g[i], agree = sign * sign_before[i];
         const T turned = agree < 0 ? T(1) : T(0);
         const T grown = size_before[i] * (agree > 0 ? up : agree < 0 ? down : T(1));
         const T below = grown < most ? grown : most, size = below > least ? below : least;

@@ -2,6 +2,7 @@
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
 
+#include <optional>
 #include <vector>
 
 #include "binding.hpp"
@@ -20,6 +21,17 @@ StepTable<T> table(const std::string& isa) {
         return both.of_float;
 }
 
+// Lets other threads of Python run meanwhile, where it takes long enough to be worth it.
+class Released {
+  public:
+    explicit Released(std::int64_t numbers) {
+        if (numbers >= 1 << 14) released_.emplace();
+    }
+
+  private:
+    std::optional<nb::gil_scoped_release> released_;
+};
+
 template <class T>
 void rprop(std::array<double, 4> settings, bool forgets, bool returns, Read<T> grad, Read<T> w, Read<T> sizes,
            Read<T> signs, Read<T> move, Write<T> new_w, Write<T> new_sizes, Write<T> new_signs, Write<T> new_move,
@@ -28,6 +40,7 @@ void rprop(std::array<double, 4> settings, bool forgets, bool returns, Read<T> g
     for (std::size_t size : {grad.size(), sizes.size(), signs.size(), move.size(), new_w.size(), new_sizes.size(),
                              new_signs.size(), new_move.size()})
         require(size == p, "arrays of Rprop differ in size");
+    const Released others(static_cast<std::int64_t>(p));
     table<T>(isa).rprop({settings[0], settings[1], settings[2], settings[3], forgets, returns}, std::int64_t(p),
                         grad.data(), {w.data(), sizes.data(), signs.data(), move.data()},
                         {new_w.data(), new_sizes.data(), new_signs.data(), new_move.data()});
@@ -50,6 +63,7 @@ void direction(Read<T> A, Read<T> Y, std::int64_t n, Read<T> grad, Read<T> preco
     for (std::size_t size : {grad.size(), preconditioner.size(), out.size()})
         require(std::int64_t(size) == pairs.p, "a vector is not as long as the pairs");
     std::vector<T> scratch(std::size_t(pairs.memory + pairs.p));
+    const Released others(pairs.memory * pairs.p);
     table<T>(isa).direction(pairs, grad.data(), preconditioner.data(), gamma, scratch.data(), out.data());
 }
 
@@ -62,6 +76,7 @@ void add_pair(Read<T> A, Read<T> Y, std::int64_t n, Read<T> step, Read<T> change
     require(to.memory == from.memory && to.p == from.p, "the new pairs differ in shape from the old");
     require(std::int64_t(step.size()) == from.p && std::int64_t(change.size()) == from.p,
             "a vector is not as long as the pairs");
+    const Released others(from.memory * from.p);
     table<T>(isa).add_pair(from, step.data(), change.data(), to);
 }
 

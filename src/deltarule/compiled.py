@@ -19,6 +19,10 @@ ISA = "DELTARULE_ISA"
 """The environment variable that names the instruction set of the kernels."""
 
 
+NUMBERS = (np.dtype("=f8"), np.dtype("=f4"))
+"""What the kernels compute with."""
+
+
 @cache
 def kernels() -> Any:
     """Return the compiled module, or None where it is not wanted or was installed without a compiler.
@@ -56,12 +60,12 @@ def rprop(
 
     `settings` are η⁺, η⁻, Δmin and Δmax; `forgets` and `returns` say what becomes of a weight whose slope has turned.
     """
-    w, *known = place
+    w = place[0]
     compiled = _kernels_for(w)
     if compiled is None:
         return None
     moved = np.empty_like(w), np.empty_like(w), np.empty_like(w), np.empty_like(w)
-    compiled.rprop(settings, forgets, returns, *_as_theirs(w, grad, w), *known, *moved)
+    compiled.rprop(settings, forgets, returns, *_as_theirs(w, grad, *place), *moved)
     return moved
 
 
@@ -87,7 +91,7 @@ def lbfgs_pair(A: Any, Y: Any, n: int, step: Any, change: Any) -> tuple[Any, Any
 
 def _kernels_for(array: Any) -> Any:
     """Return the kernels where they are there and know the array's numbers."""
-    return kernels() if type(array) is np.ndarray and array.dtype.char in "df" else None
+    return kernels() if type(array) is np.ndarray and array.dtype in NUMBERS else None
 
 
 def _as_theirs(like: Any, *arrays: Any) -> list[Any]:

@@ -159,8 +159,8 @@ def locate(objective: Any, method: Method, before: Any, after: Any) -> str:
 
 def find(objective: Any, method: Method, before: Any, after: Any) -> Origin | None:
     """Return what became non-finite first; see `locate`. None for an objective that is no network."""
-    if not isinstance(objective, Objective):
-        objective = getattr(objective, "objective", objective)  # a projection of one
+    while not isinstance(objective, Objective) and hasattr(objective, "objective"):
+        objective = objective.objective  # a projection of one, or one with its preconditioner
     if not isinstance(objective, Objective):
         return None
     if isinstance(method, Online):

@@ -1,9 +1,8 @@
 """Where a search begins and how its directions are measured, where squared error meets identity outputs.
 
-The last layer is solved for once, at the start, with a ridge that holds it near the one given (see
-`deltarule.projection`): the objective is never higher for it. And a diagonal preconditioner P is computed there, since
-a hidden weight may need a step hundreds of times as long as an output's: methods go along −P g where they would go
-along −g, which is the same as going along −g in the variables w / √P (Nocedal and Wright 2006, section 5.1). It is
+The last layer is solved for once, at the start (`deltarule.beginning`), and P, a diagonal preconditioner, is computed
+there: a hidden weight may need a step hundreds of times as long as an output's. Methods go along −P g where they would
+go along −g, which is the same as going along −g in the variables w / √P (Nocedal and Wright 2006, section 5.1). It is
 
     P = 1 / h          h = the mean of the Gauss-Newton matrix's diagonal over the neurons that an input goes to
 
@@ -16,13 +15,14 @@ Not for other losses: of cross-entropy the curvature fades where rows are fitted
 the way (docs/explain/architecture.md has the figures).
 """
 
-from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
+from array_api_compat import device
 
-from deltarule import cholesky, projection
+from deltarule import beginning, cholesky, projection
 from deltarule.engines.array import ArrayEngine
 from deltarule.special import Array
 from deltarule.vectors import dot, namespace
@@ -33,15 +33,21 @@ RAISE = 1e-2
 """What is added to the curvature of a weight, as a share of the mean over its layer."""
 
 
-def for_method(objective: Any, method: Any) -> Any:
+def for_method(objective: Any, method: Any, begins: bool = True, rows: float | None = None) -> Any:
     """Return what a method makes small: the objective, projected or preconditioned as it asks, where that is possible.
 
-    A method asks by attributes `projection` and `preconditioned` that are true; where is `projection.is_possible`.
+    A method asks by attributes `projection` and `preconditioned` that are true; where is `projection.is_possible`. With
+    `begins` false the method begins where it is told; see `Preconditioned`.
     """
     if not projection.is_possible(objective):
         return objective
     made = projection.Projected(objective) if getattr(method, "projection", False) else objective
-    return Preconditioned(made) if getattr(method, "preconditioned", False) else made
+    return Preconditioned(made, begins, rows) if getattr(method, "preconditioned", False) else made
+
+
+def without(method: Any) -> Any:
+    """Return a method as it is without its preconditioner, for what is asked of the weights given and no others."""
+    return replace(method, preconditioned=False) if getattr(method, "preconditioned", False) else method
 
 
 class Preconditioned:
@@ -53,21 +59,19 @@ class Preconditioned:
     ----------
     objective : Objective or Projected
         One whose last layer can be solved for.
+    begins : bool
+        Whether `begun` looks for other weights than those given.
+    rows : float, optional
+        How many rows there are as far as noise is concerned, where that is not how many weigh anything.
     """
 
-    def __init__(self, objective: Any) -> None:
-        self.objective = objective
+    def __init__(self, objective: Any, begins: bool = True, rows: float | None = None) -> None:
+        self.objective, self.begins = objective, begins
+        self.rows = float(objective.n_weighing) if rows is None else rows
         self._passes = 0.0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.objective, name)
-
-    def working(self) -> AbstractContextManager[object]:
-        """Return a context for a run of many calls."""
-        stack = ExitStack()
-        stack.enter_context(self.objective.working())
-        stack.enter_context(cholesky.one_thread())
-        return stack
 
     @property
     def solving_passes(self) -> float:
@@ -77,41 +81,67 @@ class Preconditioned:
     def begun(self, w: Array) -> Array:
         """Return the weights to begin with: w with a better last layer, if there is one."""
         settled = getattr(self.objective, "settled", None)
-        if settled is not None:
-            return settled(w)
-        solver = projection.Projected(self.objective)
-        begun = solver.begun(w)
-        self._passes += solver.solving_passes
+        if settled is not None or not self.begins:
+            return w if settled is None else settled(w)
+        with cholesky.one_thread():
+            begun, passes = beginning.begun(self.objective, w, self.rows)
+        self._passes += passes
         return begun
 
     def preconditioner(self, w: Array) -> Array:
-        """Return P at w, (p,)."""
-        network, (X, _, s), l2 = self.objective.network, self.objective.rows, self.objective.l2
-        n = X.shape[0]
-        if n > SAMPLE:
-            taken = np.arange(0, n, -(-n // SAMPLE))
-            X, s = X[taken, :], None if s is None else s[taken]
+        """Return P at w, (p,); ones where that is no number above 0, as where a layer has no slope."""
+        with cholesky.one_thread():
+            h = self._curvatures(w)
+        if h is None:
+            return namespace(w).ones_like(w)
+        with np.errstate(divide="ignore", over="ignore"):
+            P = 1 / h
+        return P if isfinite(dot(h, h) + dot(P, P)) else namespace(w).ones_like(w)
+
+    def _curvatures(self, w: Array) -> Array | None:
+        """Return the raised mean diagonal of the Gauss-Newton matrix, (p,); None where a layer has none."""
+        network, l2 = self.objective.network, self.objective.l2
+        X, s = self._sample()
         m = X.shape[0]
-        self._passes += m / n
+        self._passes += m / self.objective.n_rows
         xp, passed = namespace(X), ArrayEngine(network, self.objective.loss).trace(w, X)
-        D = xp.asarray(_each_in_turn(m, network.n_out), dtype=w.dtype)
+        D = xp.asarray(_asked(m, network.n_out), dtype=w.dtype, device=device(w))
         D = D if s is None else D * xp.sqrt(s)[:, None]
         h, layers = xp.empty_like(w), list(network.layers(w))
         for i, (weights, biases) in reversed(list(enumerate(network.layers(h)))):
             of_row = (D * D).sum(axis=1) / (m * D.shape[1])
+            of_bias = float(of_row.sum())
+            if not of_bias > 0:
+                return None
             of_inputs = of_row @ (passed.Y[i] * passed.Y[i]) + l2
             raised = RAISE * float(of_inputs.sum()) / of_inputs.shape[0]
-            weights[...], biases[...] = of_inputs + raised, float(of_row.sum()) + raised
+            weights[...], biases[...] = of_inputs + raised, of_bias + raised
             if i:
                 W, activation = layers[i][0], network.activations[i - 1]
                 D = activation.pull_back(xp, passed.E[i - 1], passed.Y[i], D * W if W.shape[0] == 1 else D @ W)
-        return 1 / h if isfinite(dot(h, h)) and float(h.min()) > 0 else xp.ones_like(w)
+        return h
+
+    def _sample(self) -> tuple[Array, Array | None]:
+        """Return X and s of some of the rows that weigh anything."""
+        X, _, s = self.objective.rows
+        n = X.shape[0]
+        if n <= SAMPLE and s is None:
+            return X, None
+        weighing = np.arange(n) if s is None else namespace(s).nonzero(s > 0)[0]
+        count = int(weighing.shape[0])
+        taken = weighing[:: -(-count // SAMPLE)]
+        return X[taken, :], None if s is None else s[taken] * (count / n)
 
 
-def _each_in_turn(n: int, n_out: int) -> Any:
-    """Return (n, n_out) with one number in each row, √n_out, so that the mean of squares is 1."""
+def _asked(n: int, n_out: int) -> Any:
+    """Return what each row is asked for, (n, n_out): one output in turn, or all with signs where these are too many.
+
+    Squares of what comes back are in the mean those of all outputs together (Hutchinson 1990).
+    """
     if n_out == 1:
         return np.ones((n, 1))
+    if n_out > n:
+        return np.random.Generator(np.random.PCG64(0)).choice([-1.0, 1.0], size=(n, n_out))
     chosen, rows = np.zeros((n, n_out)), np.arange(n)
     chosen[rows, rows % n_out] = sqrt(n_out)
     return chosen

@@ -27,10 +27,6 @@ from deltarule.losses import LOSSES
 from deltarule.objective import Objective
 from deltarule.special import Array
 
-RIDGE = 1e-3
-"""What holds the last layer of `Projected.begun` near the one given, as a share of M's mean diagonal: weights of
-neurons that do nearly the same stay small then, and starts from different seeds differ even where all hidden layers do
-the same, as with one input. Less leads to small errors in as many passes; with a hundredth and more it takes more."""
 KEPT = 4
 """How many of the last solutions are remembered: a trial and the point it started from, each given and settled."""
 
@@ -93,8 +89,8 @@ class Projected:
         self._xp = array_namespace(rows.X)
         self._first, self._width, self._n_out = network.spans[-1][0], width, n_out
         zero = 0 * rows.X[0, 0]
-        self._not_bias = self._xp.stack([zero + 1] * width + [zero])
-        self._penalty = objective.l2 * self._not_bias
+        self.not_bias = self._xp.stack([zero + 1] * width + [zero])
+        self._penalty = objective.l2 * self.not_bias
         self._last = engine.last_layer(rows)
         self._short_cut: Any = getattr(self._last, "value_grad", None)
         self._recent: tuple[Settled, ...] = ()
@@ -148,22 +144,29 @@ class Projected:
         H[first:, :first] = 0
         return value, grad, H
 
+    def products(self, w: Array) -> Array:
+        """Return M without the penalty, (width + 1, width + 1), at the weights before the last layer."""
+        return self._last.sums(w[: self._first])[:, : self._width + 1] / self.objective.n_rows
+
+    def left(self, w: Array, B: Array) -> Array:
+        """Return (T − Y Bᵀ)ᵀ Y / n, (n_out, width + 1), after `products` at the same w."""
+        return self._last.left(w[: self._first], B) / self.objective.n_rows
+
+    def matrix(self, w: Array) -> Array:
+        """Return the last layer of w as B (n_out, width + 1)."""
+        weights = self._xp.reshape(w[self._first : -self._n_out], (-1, self._width))
+        return self._xp.concat([weights, w[-self._n_out :, None]], axis=1)
+
+    def with_last(self, given: Array, B: Array) -> Array:
+        """Return w with another last layer."""
+        w = self._xp.asarray(given, dtype=self._penalty.dtype, copy=True)
+        w[self._first : -self._n_out] = self._xp.reshape(B[:, :-1], (-1,))
+        w[-self._n_out :] = B[:, -1]
+        return w
+
     def settled(self, w: Array) -> Array:
         """Return w with the best last layer: a function of its hidden part alone, to the bit."""
         return self._settle(w).w
-
-    def begun(self, w: Array) -> Array:
-        """Return w with a last layer to begin with: the best one, but for what a ridge holds near that of w."""
-        split, k = -self._n_out, self._width + 1
-        self.solving_passes += 1.0
-        sums = self._last.sums(w[: self._first])
-        sums /= self.objective.n_rows
-        M, C = sums[:, :k], sums[:, k:]
-        given = self._xp.empty_like(C)
-        given[:-1, :], given[-1, :] = self._xp.reshape(w[self._first : split], (-1, self._width)).T, w[split:]
-        ridge = RIDGE / k * float(M.diagonal().sum()) * self._not_bias
-        L = cholesky.raised_factor(M, self._penalty + ridge)
-        return self._with_last(w, cholesky.solve(L, C + ridge[:, None] * given).T)
 
     def _settle(self, w: Array) -> Settled:
         for known in self._recent:
@@ -190,14 +193,7 @@ class Projected:
         if self.objective.l2:
             left -= self._penalty * B
         B = B + cholesky.solve(L, left.T).T
-        return Settled(given, self._with_last(given, B), B, L)
-
-    def _with_last(self, given: Array, B: Array) -> Array:
-        """Return w with another last layer."""
-        w = self._xp.asarray(given, dtype=self._penalty.dtype, copy=True)
-        w[self._first : -self._n_out] = self._xp.reshape(B[:, :-1], (-1,))
-        w[-self._n_out :] = B[:, -1]
-        return w
+        return Settled(given, self.with_last(given, B), B, L)
 
     def _columns(self, B: Array) -> Array:
         """Return B (len(b), m) as (width + 1, n_out · m): each output's weights and below them its bias."""

@@ -53,7 +53,7 @@ def text(comparison: Comparison) -> str:
 
 def counted(ended: dict[str, int]) -> str:
     """Return why runs ended, each reason with its number."""
-    return ", ".join(f"{n} {why}" for why, n in ended.items()) or "not begun"
+    return ", ".join(f"{why} ({n})" for why, n in ended.items()) or "not begun"
 
 
 def _about(comparison: Comparison) -> list[str]:

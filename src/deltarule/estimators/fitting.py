@@ -76,7 +76,7 @@ def fit(
         for run in runs:
             with _too_large_as_scikit_learn_says(training):
                 task, run = tasks.make(owner, network, training, validating, asked, limits, run)
-            finished.append(train(task, run, watch))
+            finished.append(train(task, run, watch, going_on))
             if finished[-1].interrupted:
                 break
     if finished[-1].interrupted:

@@ -93,7 +93,7 @@ def make(
     batches = ceil(n / rows_at_once) if isinstance(method, Online) else 0
     task = Task(
         name, objective, method, validation, limits, asked.averaged, fitted, batches, batches * rows_at_once / n,
-        total if own_penalty else None,
+        total,
     )  # fmt: skip
     return task, run._replace(state=_state(run, about, isinstance(method, Online)), about=about)
 

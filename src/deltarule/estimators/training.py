@@ -22,7 +22,7 @@ from deltarule.estimators.callbacks import Watch
 from deltarule.estimators.orders import Orders
 from deltarule.estimators.progress import Progress, Validation
 from deltarule.estimators.rows import Split
-from deltarule.methods import Method, Online
+from deltarule.methods import BayesianRegularization, Method, Online
 from deltarule.objective import Objective
 from deltarule.train import steps
 
@@ -60,8 +60,8 @@ class Task(NamedTuple):
     `outputs_averaged` divides the loss that is shown: scikit-learn shows the mean over a regressor's outputs, and makes
     their sum small. `fitted` turns weights into attributes of an estimator, for callbacks. `batches` is the number of
     mini-batches of an epoch, 0 for batch methods, and `penalty_share` their mean penalty over that of a full one:
-    scikit-learn shows the mean. `n_rows` is what a batch method takes for the number of rows, where that is not theirs:
-    a row that weighs 2 counts twice in Bayesian regularisation.
+    scikit-learn shows the mean. `n_rows` is what Bayesian regularisation and the last layer to begin with take for the
+    number of rows: one that weighs 2 counts twice.
     """
 
     name: str
@@ -71,9 +71,9 @@ class Task(NamedTuple):
     limits: Limits
     outputs_averaged: int
     fitted: Callable[[Numbers], dict[str, Any]]
-    batches: int = 0
-    penalty_share: float = 1.0
-    n_rows: float | None = None
+    batches: int
+    penalty_share: float
+    n_rows: float
 
 
 class Run(NamedTuple):
@@ -105,11 +105,12 @@ class End(NamedTuple):
     early: bool = False
 
 
-def train(task: Task, run: Run, watch: Watch) -> Run:
+def train(task: Task, run: Run, watch: Watch, going_on: bool) -> Run:
     """Return where a run stands after more iterations: at the last finite weights, if a number becomes non-finite."""
-    counted: Any = Counted(preconditioning.for_method(task.objective, task.method))
+    objective = preconditioning.for_method(task.objective, task.method, not going_on, task.n_rows)
+    counted: Any = Counted(objective)
     progress, limits = run.progress, task.limits
-    if task.n_rows is not None:
+    if isinstance(task.method, BayesianRegularization):
         counted.n_rows = task.n_rows
     state = run.state
     if state is None and isinstance(task.method, Online):

@@ -41,6 +41,9 @@ def update(
 ) -> Update:
     """Take one step of a method on some rows, and return why each weight moved.
 
+    The step is from the weights given: a method with a preconditioner takes it without, for it would begin with another
+    last layer.
+
     Parameters
     ----------
     given : Model, Objective, Network or estimator
@@ -89,7 +92,7 @@ def update(
       hidden1[0]: e 0.1, y 0.525; δ 0.07627 = Σ weight · δ · f′ over what it feeds
     """
     found = subject.of(given, rows, targets, w, loss, l2, take, query, member)
-    chosen = methods.get(method)
+    chosen = preconditioning.without(methods.get(method))
     if isinstance(chosen, Online):
         chosen = _one_update(chosen, found.objective.n_rows, isinstance(method, str))
         found = found._replace(objective=_kept(found.objective))

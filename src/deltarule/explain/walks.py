@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -174,8 +174,7 @@ def walk(
     """
     if not isinstance(steps, Integral) or isinstance(steps, bool) or steps < 1:
         raise SettingError(f"steps was {steps!r}; it is a whole number from 1 up.")
-    made = methods.get(method)
-    made = replace(made, preconditioned=False) if getattr(made, "preconditioned", False) else made
+    made = preconditioning.without(methods.get(method))
     watched = Watched(preconditioning.for_method(objective, made))
     points, stuck = [], ""
     samples: list[tuple[Sample, ...]] = []

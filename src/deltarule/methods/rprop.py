@@ -93,7 +93,7 @@ class Rprop:
     seed: int = 0
 
     name = "rprop"
-    version = 1
+    version = 2
     state_type = RpropState
     needs = ("value_grad",)
 

@@ -21,6 +21,7 @@ from deltarule.methods import Method, Online, rules, schedules
 from deltarule.methods.line_search import StrongWolfe
 from deltarule.model import Model
 from deltarule.objective import Objective
+from deltarule.preconditioning import without
 from deltarule.stopping import MaxSteps, MinGrad, Reason
 from deltarule.train import train
 
@@ -80,7 +81,7 @@ class Given:
     def case(self) -> Case:
         """Return the case, on some of the rows where there are many."""
         taken = health_rows.sample(self.objective)
-        return Case(taken, self.w, self.names, self.method, numbers(self.losses), self.reason, self.recorder)
+        return Case(taken, self.w, self.names, without(self.method), numbers(self.losses), self.reason, self.recorder)
 
 
 def read(

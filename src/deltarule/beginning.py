@@ -1,0 +1,88 @@
+"""A last layer to begin with, where it can be solved for: ridge regression around the one given.
+
+With M and `left` as in `deltarule.projection`, a the weights before that layer and C one that is as good as the given
+layer can be made by a factor for each output,
+
+    (M + l2 + ridge) (B − C) = left(C) − l2 C
+
+so that the weights of neurons that do nearly the same stay small, and starts from different seeds differ even where all
+hidden layers do the same, as with one input. How strong the ridge is, generalised cross-validation says (Golub, Heath
+and Wahba 1979): next to nothing for a function without noise, much where few rows would fit anything. The objective is
+never higher for it, but for rounding.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from deltarule import cholesky
+from deltarule.projection import Projected
+from deltarule.special import Array
+
+COST = 1.4
+"""What a degree of freedom counts for: with few rows a score where it counts 1 often takes hardly any ridge (Kim and
+Gu 2004)."""
+SHARES = 10.0 ** np.arange(-4.0, 1.0, 0.5)
+"""Ridges that are compared, as shares of M's mean diagonal."""
+
+
+def begun(objective: Any, w: Array, n_rows: float) -> tuple[Array, float]:
+    """Return w with another last layer, or w itself where none lowers the objective; and the passes that took.
+
+    Parameters
+    ----------
+    objective : Objective
+        One whose last layer can be solved for.
+    w : array of shape (p,)
+        The weights given.
+    n_rows : float
+        How many rows there are, as far as noise is concerned: of one that weighs 2 there are two.
+    """
+    solver = Projected(objective)
+    M, given = solver.products(w), solver.matrix(w)
+    before = solver.left(w, given)
+    centre = _scaled_to_targets(given, before, M)
+    at_centre, there = solver.left(w, centre), solver.with_last(w, centre)
+    squares = 2 * (objective.value(there) - objective.penalty(there))
+    l2, bias_free = objective.l2, solver.not_bias
+    share = _best_share(M, at_centre, centre, squares, l2, n_rows)
+    ridge = share * float(M.diagonal()[:-1].sum()) / (M.shape[0] - 1) * bias_free
+    L = cholesky.raised_factor(M, l2 * bias_free + ridge)
+    B = centre + cholesky.solve(L, (at_centre - l2 * bias_free * centre).T).T
+    left = solver.left(w, B)
+    change = cholesky.solve(L, (left - l2 * bias_free * B - ridge * (B - centre)).T).T  # what rounding has left
+    B, after = B + change, left - change @ M
+    # of a quadratic, the mean of both slopes times the way is how much it falls
+    gain = (before + after - l2 * bias_free * (given + B)) * (B - given)
+    return (solver.with_last(w, B) if float(gain.sum()) > 0 else w), 2.0
+
+
+def _scaled_to_targets(B: Array, left: Array, M: Array) -> Array:
+    """Return B with each output's weights times what fits the targets best, but for their sign.
+
+    Of targets of any size a last layer that was drawn is then as far off as of others.
+    """
+    made = 0 * B + B
+    for j in range(B.shape[0]):
+        W, mean = B[j, :-1], M[-1, :-1] / M[-1, -1]
+        there = float(W @ (M[:-1, :-1] @ W)) - float(W @ M[-1, :-1]) * float(W @ mean)
+        lacking = float(W @ (left[j, :-1] - left[j, -1] * mean))
+        made[j, :-1] = (max(0.0, 1 + lacking / there) if there > 0 else 0.0) * W
+    return made
+
+
+def _best_share(M: Array, left: Array, centre: Array, squares: float, l2: float, n: float) -> float:
+    """Return the share with the smallest mean square over (1 − 1.4 · degrees of freedom / n)²."""
+    M, left, W = (np.asarray(A, dtype=float) for A in (M, left, centre[:, :-1]))
+    mean = M[-1, :-1] / M[-1, -1]
+    curvatures, Q = np.linalg.eigh(M[:-1, :-1] - np.outer(M[-1, :-1], mean))
+    curvatures = np.maximum(curvatures, 0.0)
+    rest = max(squares - float((left[:, -1] ** 2).sum()) / M[-1, -1], 0.0)
+    z = (left[:, :-1] - left[:, -1:] * mean) @ Q
+    total = curvatures + l2 + SHARES[:, None] * M.diagonal()[:-1].mean()
+    way = (z - l2 * (W @ Q)) / total[:, None, :]
+    squares_left = rest + (way * (curvatures * way - 2 * z)).sum(axis=(1, 2))
+    free = 1 - COST * (1 + (curvatures / total).sum(axis=1)) / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = np.where(free > 0, np.maximum(squares_left, 0.0) / free**2, np.inf)
+    return float(SHARES[np.argmin(scores)]) if np.isfinite(scores).any() else float(SHARES[-1])
