@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from deltarule.compiled import kernels, lbfgs_direction, lbfgs_pair, rprop
+from deltarule.methods import Rprop
 from deltarule.methods.lbfgs import LBFGSState, _added, _direction_of_arrays
+from deltarule.methods.rprop import RpropState
 
 KERNELS = kernels()
 pytestmark = pytest.mark.skipif(KERNELS is None, reason="the compiled kernels are not there")
@@ -87,3 +89,22 @@ def test_arrays_that_are_not_theirs_are_left_to_the_method():
     assert lbfgs_direction(np.zeros((2, 3), dtype=int), np.zeros((2, 3)), 0, 1, 1, 1.0) is None
     assert lbfgs_pair([[0.0]], [[0.0]], 0, [1.0], [1.0]) is None
     assert rprop((1.2, 0.5, 1e-6, 50.0), True, False, [1.0], [1.0], [1.0], [1.0], [1.0]) is None
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_step_of_rprop(isa, dtype):
+    """To the bit; a slope that is no number makes weights that are none."""
+    rng, p, method = np.random.default_rng(0), 203, Rprop()
+    grad, move, w = rng.normal(size=(3, p))
+    grad[:20], grad[20:25] = 0, np.nan
+    sizes, signs = np.exp(rng.uniform(-13, 4, p)), rng.integers(-1, 2, p)
+    w, grad, sizes, signs, move = (a.astype(dtype) for a in (w, grad, sizes, signs, move))
+    s = RpropState(w, 1.0, grad, "", sizes, signs, move, 1.0)
+    for forgets in (False, True):
+        for returns in (False, True):
+            made = [np.zeros(p, dtype) for _ in range(4)]
+            KERNELS.rprop((1.2, 0.5, 1e-6, 50.0), forgets, returns, grad, w, sizes, signs, move, *made, isa)
+            for one, other in zip(made[::3], method._moved(s, forgets, returns)[::3], strict=True):
+                assert np.array_equal(one, other.astype(dtype), equal_nan=True)
+            assert np.all(np.isnan(made[0][20:25]))

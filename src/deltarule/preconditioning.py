@@ -1,5 +1,7 @@
 """Where a search begins and how its directions are measured, where squared error meets identity outputs.
 
+For a hidden layer, and a penalty or more rows than an output has weights (`deltarule.projection.is_possible`).
+
 The last layer is solved for once, at the start (`deltarule.beginning`), and P, a diagonal preconditioner, is computed
 there: a hidden weight may need a step hundreds of times as long as an output's. Methods go along −P g where they would
 go along −g, which is the same as going along −g in the variables w / √P (Nocedal and Wright 2006, section 5.1). It is

@@ -94,7 +94,7 @@ def method(owner: Any, n_rows: int, seen: int, epochs: int, seed: int) -> Method
             schedule = RowsSeen(rate, float(owner.power_t), n_rows, seen, epochs)
         return Online(schedule, batch_rows(owner, n_rows), rule, owner.shuffle)
     if isinstance(solver, str) and solver == "lbfgs":
-        return LBFGS(memory=PAIRS, reach=REACH)
+        return LBFGS(memory=PAIRS, reach=REACH, preconditioned=False)  # from the weights that scikit-learn begins with
     try:
         found = methods.get(solver)
     except SettingError as error:

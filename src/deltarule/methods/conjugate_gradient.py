@@ -17,12 +17,8 @@ with y the change of the gradient along a direction. It does so when successive 
 many steps as there are weights, and when d·g is not within a fifth of −g·g; without the third term that time. On the
 networks of MATLAB's comparison it needs half the passes of the others to a small error.
 
-Where squared error meets identity outputs, and there is a penalty or more rows than an output has weights, the last
-layer is solved for before the first step, and P is a diagonal preconditioner (`deltarule.preconditioning`). Elsewhere,
-and with ``preconditioned=False``, P is 1 and the weights begin as they are given. With ``projection=True`` the last
-layer is solved for at every trial, and only the hidden weights are stepped in (`deltarule.projection`): on smooth
-functions without noise faster still. But without a penalty neurons may come to do the same, the solution then grows
-without bound, and searches end there.
+Where the last layer can be solved for, P and the start are those of `deltarule.preconditioning`, elsewhere and with
+``preconditioned=False`` P is 1; ``projection=True`` solves for that layer at every trial (`deltarule.projection`).
 """
 
 from dataclasses import dataclass, field

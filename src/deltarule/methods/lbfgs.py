@@ -24,12 +24,8 @@ A pair along which the slope hardly rises is left out, for H would not stay posi
 nothing, the pairs are forgotten and the next one goes along −P g. With memory 1 it is the one-step secant method
 (Battiti 1992), MATLAB's ``trainoss``; ``trainbfg`` keeps so many that nothing of note is forgotten.
 
-Where squared error meets identity outputs, and there is a penalty or more rows than an output has weights, the last
-layer is solved for before the first step, and P is a diagonal preconditioner (`deltarule.preconditioning`). Elsewhere,
-and with ``preconditioned=False``, P is 1 and the weights begin as they are given. With ``projection=True`` the last
-layer is solved for at every trial, and only the hidden weights are stepped in (`deltarule.projection`): on smooth
-functions without noise faster still. But without a penalty neurons may come to do the same, the solution then grows
-without bound, and searches end there.
+Where the last layer can be solved for, P and the start are those of `deltarule.preconditioning`, elsewhere and with
+``preconditioned=False`` P is 1; ``projection=True`` solves for that layer at every trial (`deltarule.projection`).
 """
 
 from dataclasses import dataclass, field
