@@ -328,3 +328,15 @@ def test_inputs_of_different_scales_are_no_hindrance():
         train(objective, w, ConjugateGradient(preconditioned=on), [MaxPasses(300)]).loss for on in (True, False)
     )
     assert with_it < 0.5 * without
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-170, 1e-100, 1e100])
+def test_hidden_outputs_of_any_size(scale):
+    """The weights stay where nothing comes out of the hidden neurons, and are numbers in any case."""
+    network = Network((3, 5, 2), ("identity", "identity"))
+    objective, w = Objective(network, "squared_error", X, T), network.initial_weights(0)
+    w[:15] *= scale
+    begun = Preconditioned(objective).begun(w)
+    assert np.all(np.isfinite(begun)) and objective.value(begun) <= objective.value(w)
+    if scale in (0.0, 1e-170):
+        assert np.array_equal(begun, w)

@@ -11,6 +11,7 @@ and Wahba 1979): next to nothing for a function without noise, much where few ro
 never higher for it, but for rounding.
 """
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,16 @@ def begun(objective: Any, w: Array, n_rows: float) -> tuple[Array, float]:
     """
     solver = Projected(objective)
     M, given = solver.products(w), solver.matrix(w)
+    size = float(M.diagonal()[:-1].sum()) / (M.shape[0] - 1)
+    if not (size > 0 and isfinite(size * size)):  # nothing comes out of the hidden neurons, or too much
+        return w, 1.0
     before = solver.left(w, given)
     centre = _scaled_to_targets(given, before, M)
     at_centre, there = solver.left(w, centre), solver.with_last(w, centre)
     squares = 2 * (objective.value(there) - objective.penalty(there))
     l2, bias_free = objective.l2, solver.not_bias
     share = _best_share(M, at_centre, centre, squares, l2, n_rows)
-    ridge = share * float(M.diagonal()[:-1].sum()) / (M.shape[0] - 1) * bias_free
+    ridge = share * size * bias_free
     L = cholesky.raised_factor(M, l2 * bias_free + ridge)
     B = centre + cholesky.solve(L, (at_centre - l2 * bias_free * centre).T).T
     left = solver.left(w, B)
@@ -80,9 +84,10 @@ def _best_share(M: Array, left: Array, centre: Array, squares: float, l2: float,
     rest = max(squares - float((left[:, -1] ** 2).sum()) / M[-1, -1], 0.0)
     z = (left[:, :-1] - left[:, -1:] * mean) @ Q
     total = curvatures + l2 + SHARES[:, None] * M.diagonal()[:-1].mean()
-    way = (z - l2 * (W @ Q)) / total[:, None, :]
-    squares_left = rest + (way * (curvatures * way - 2 * z)).sum(axis=(1, 2))
-    free = 1 - COST * (1 + (curvatures / total).sum(axis=1)) / n
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
+        way = (z - l2 * (W @ Q)) / total[:, None, :]
+        squares_left = rest + (way * (curvatures * way - 2 * z)).sum(axis=(1, 2))
+        free = 1 - COST * (1 + (curvatures / total).sum(axis=1)) / n
         scores = np.where(free > 0, np.maximum(squares_left, 0.0) / free**2, np.inf)
+        scores = np.where(np.isnan(scores), np.inf, scores)
     return float(SHARES[np.argmin(scores)]) if np.isfinite(scores).any() else float(SHARES[-1])

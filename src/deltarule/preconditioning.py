@@ -69,7 +69,7 @@ class Preconditioned:
 
     def __init__(self, objective: Any, begins: bool = True, rows: float | None = None) -> None:
         self.objective, self.begins = objective, begins
-        self.rows = float(objective.n_weighing) if rows is None else rows
+        self._counted = float(objective.n_weighing) if rows is None else rows
         self._passes = 0.0
 
     def __getattr__(self, name: str) -> Any:
@@ -86,7 +86,7 @@ class Preconditioned:
         if settled is not None or not self.begins:
             return w if settled is None else settled(w)
         with cholesky.one_thread():
-            begun, passes = beginning.begun(self.objective, w, self.rows)
+            begun, passes = beginning.begun(self.objective, w, self._counted)
         self._passes += passes
         return begun
 
