@@ -77,10 +77,9 @@ def ridge_regression(objective, w, hidden, s, share):
     free = np.ones(Y.shape[1])
     free[-1] = 0
     given = np.vstack([w[first:-n_out].reshape(n_out, -1).T, w[-n_out:]])
-    mean = (s @ hidden) / s.sum()
-    for j in range(n_out):  # each output's weights times what fits the targets best
-        f = root[:, 0] * ((hidden - mean) @ given[:-1, j])
-        given[:-1, j] *= max(0.0, (f @ (Z[:, j] - root[:, 0] * (Z[:, j] @ root[:, 0]) / s.sum())) / (f @ f))
+    for j in range(n_out):  # no output varies more than its targets
+        of_output, of_target = (np.cov(A, aweights=s, ddof=0) for A in (hidden @ given[:-1, j], objective.rows.T[:, j]))
+        given[:-1, j] *= min(1.0, np.sqrt(of_target / of_output))
     M = Y.T @ Y / n
     ridge = share * np.diag(M)[:-1].mean() * free
     inverse = np.linalg.inv(M + np.diag(objective.l2 * free + ridge))

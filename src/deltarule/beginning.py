@@ -1,7 +1,7 @@
 """A last layer to begin with, where it can be solved for: ridge regression around the one given.
 
-With M and `left` as in `deltarule.projection`, a the weights before that layer and C one that is as good as the given
-layer can be made by a factor for each output,
+With M and `left` as in `deltarule.projection`, and C the layer given, its weights made so small that no output varies
+more than its targets,
 
     (M + l2 + ridge) (B − C) = left(C) − l2 C
 
@@ -11,7 +11,7 @@ and Wahba 1979): next to nothing for a function without noise, much where few ro
 never higher for it, but for rounding.
 """
 
-from math import isfinite
+from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ def begun(objective: Any, w: Array, n_rows: float) -> tuple[Array, float]:
     if not (size > 0 and isfinite(size * size)):  # nothing comes out of the hidden neurons, or too much
         return w, 1.0
     before = solver.left(w, given)
-    centre = _scaled_to_targets(given, before, M)
+    centre = _scaled_to_targets(given, M, objective)
     at_centre, there = solver.left(w, centre), solver.with_last(w, centre)
     squares = 2 * (objective.value(there) - objective.penalty(there))
     l2, bias_free = objective.l2, solver.not_bias
@@ -61,17 +61,18 @@ def begun(objective: Any, w: Array, n_rows: float) -> tuple[Array, float]:
     return (solver.with_last(w, B) if float(gain.sum()) > 0 else w), 2.0
 
 
-def _scaled_to_targets(B: Array, left: Array, M: Array) -> Array:
-    """Return B with each output's weights times what fits the targets best, but for their sign.
-
-    Of targets of any size a last layer that was drawn is then as far off as of others.
-    """
+def _scaled_to_targets(B: Array, M: Array, objective: Any) -> Array:
+    """Return B with the weights of outputs that vary more than their targets made so small that they vary as much."""
+    _, T, s = objective.rows
+    weight = s if s is not None else 1 + 0 * T[:, 0]
+    away = T - (weight @ T) / weight.sum()
+    varies = weight @ (away * away) / T.shape[0]
     made = 0 * B + B
     for j in range(B.shape[0]):
-        W, mean = B[j, :-1], M[-1, :-1] / M[-1, -1]
-        there = float(W @ (M[:-1, :-1] @ W)) - float(W @ M[-1, :-1]) * float(W @ mean)
-        lacking = float(W @ (left[j, :-1] - left[j, -1] * mean))
-        made[j, :-1] = (max(0.0, 1 + lacking / there) if there > 0 else 0.0) * W
+        W = B[j, :-1]
+        there = float(W @ (M[:-1, :-1] @ W)) - float(W @ M[-1, :-1]) ** 2 / float(M[-1, -1])
+        if there > float(varies[j]):
+            made[j, :-1] = sqrt(float(varies[j]) / there) * W
     return made
 
 

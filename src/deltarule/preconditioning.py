@@ -115,13 +115,22 @@ class Preconditioned:
             of_bias = float(of_row.sum())
             if not of_bias > 0:
                 return None
-            of_inputs = of_row @ (passed.Y[i] * passed.Y[i]) + l2
+            of_inputs = of_row @ (passed.Y[i] * passed.Y[i])
+            if i == 0 and m < self.objective.n_rows:
+                of_inputs = xp.maximum(of_inputs, of_bias * self._mean_squares())
+            of_inputs += l2
             raised = RAISE * float(of_inputs.sum()) / of_inputs.shape[0]
             weights[...], biases[...] = of_inputs + raised, of_bias + raised
             if i:
                 W, activation = layers[i][0], network.activations[i - 1]
                 D = activation.pull_back(xp, passed.E[i - 1], passed.Y[i], D * W if W.shape[0] == 1 else D @ W)
         return h
+
+    def _mean_squares(self) -> Array:
+        """Return Σ s x² / n of each input over all rows: few of them may be what makes a column matter."""
+        X, _, s = self.objective.rows
+        one = namespace(X).ones_like(X[:, 0]) if s is None else s
+        return one @ (X * X) / X.shape[0]
 
     def _sample(self) -> tuple[Array, Array | None]:
         """Return X and s of some of the rows that weigh anything."""
