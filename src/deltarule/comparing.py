@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule import fitting, interrupts, plan, preparation
+from deltarule import cholesky, fitting, interrupts, plan, preparation
 from deltarule.activations import Activation
 from deltarule.comparison import GOAL_GIVEN, GOAL_OF_RACE, UNFINISHED, Comparison, Curve, Run, summed_up
 from deltarule.entrants import Entrant, entrants_of
@@ -241,7 +241,7 @@ def _race(track: Track, entrants: Sequence[Entrant], seed: int, seeds: int) -> I
         start, entrant = number // len(entrants), entrants[number % len(entrants)]
         w = track.network.initial_weights(seed + start, input_ranges=track.input_ranges)
         if number == 0:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), cholesky.one_thread():  # for which SciPy loads
                 track.training.value_grad(w)  # what is slow the first time is nobody's time
         run = _run(
             track, entrant.method(track.limits.epochs, seed, start), w, seed + start, (entrant.label, number, runs)
