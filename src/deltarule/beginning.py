@@ -23,6 +23,8 @@ from deltarule.special import Array
 COST = 1.4
 """What a degree of freedom counts for: with few rows a score where it counts 1 often takes hardly any ridge (Kim and
 Gu 2004)."""
+NONE_FREE = 1e-100
+"""In place of what is left of the rows where a score takes more than all."""
 SHARES = 10.0 ** np.arange(-4.0, 1.0, 0.5)
 """Ridges that are compared, as shares of M's mean diagonal."""
 
@@ -80,15 +82,15 @@ def _best_share(M: Array, left: Array, centre: Array, squares: float, l2: float,
     """Return the share with the smallest mean square over (1 − 1.4 · degrees of freedom / n)²."""
     M, left, W = (np.asarray(A, dtype=float) for A in (M, left, centre[:, :-1]))
     mean = M[-1, :-1] / M[-1, -1]
-    curvatures, Q = np.linalg.eigh(M[:-1, :-1] - np.outer(M[-1, :-1], mean))
+    curvatures, Q = np.linalg.eigh(M[:-1, :-1] - M[:-1, -1:] * mean)
     curvatures = np.maximum(curvatures, 0.0)
-    rest = max(squares - float((left[:, -1] ** 2).sum()) / M[-1, -1], 0.0)
-    z = (left[:, :-1] - left[:, -1:] * mean) @ Q
-    total = curvatures + l2 + SHARES[:, None] * M.diagonal()[:-1].mean()
-    with np.errstate(all="ignore"):
-        way = (z - l2 * (W @ Q)) / total[:, None, :]
-        squares_left = rest + (way * (curvatures * way - 2 * z)).sum(axis=(1, 2))
-        free = 1 - COST * (1 + (curvatures / total).sum(axis=1)) / n
-        scores = np.where(free > 0, np.maximum(squares_left, 0.0) / free**2, np.inf)
-        scores = np.where(np.isnan(scores), np.inf, scores)
-    return float(SHARES[np.argmin(scores)]) if np.isfinite(scores).any() else float(SHARES[-1])
+    of_bias = left[:, -1]
+    rest = squares - float(of_bias @ of_bias) / M[-1, -1]
+    z = (left[:, :-1] - of_bias[:, None] * mean) @ Q
+    asked = z - l2 * (W @ Q) if l2 else z
+    shrunk = 1 / (curvatures + l2 + SHARES[:, None] * (M.diagonal()[:-1].sum() / len(mean)))
+    fitted = shrunk * curvatures  # a share of each direction, at most 1
+    gained = 2 * (shrunk @ (asked * z).sum(axis=0)) - (shrunk * fitted) @ (asked * asked).sum(axis=0)
+    free = 1 - COST * (1 + fitted.sum(axis=1)) / n
+    scores = np.maximum(rest - gained, 0.0) / np.maximum(free, NONE_FREE) ** 2
+    return float(SHARES[np.argmin(scores)]) if free[-1] > 0 and isfinite(scores.min()) else float(SHARES[-1])
