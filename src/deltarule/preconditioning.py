@@ -103,7 +103,7 @@ class Preconditioned:
     def _curvatures(self, w: Array) -> Array | None:
         """Return the raised mean diagonal of the Gauss-Newton matrix, (p,); None where a layer has none."""
         network, l2 = self.objective.network, self.objective.l2
-        X, s = self._sample()
+        X, s, whole = self._sample()
         m = X.shape[0]
         self._passes += m / self.objective.n_rows
         xp, passed = namespace(X), ArrayEngine(network, self.objective.loss).trace(w, X)
@@ -116,7 +116,7 @@ class Preconditioned:
             if not of_bias > 0:
                 return None
             of_inputs = of_row @ (passed.Y[i] * passed.Y[i])
-            if i == 0 and m < self.objective.n_rows:
+            if i == 0 and not whole:
                 of_inputs = xp.maximum(of_inputs, of_bias * self._mean_squares())
             of_inputs += l2
             raised = RAISE * float(of_inputs.sum()) / of_inputs.shape[0]
@@ -132,16 +132,16 @@ class Preconditioned:
         one = namespace(X).ones_like(X[:, 0]) if s is None else s
         return one @ (X * X) / X.shape[0]
 
-    def _sample(self) -> tuple[Array, Array | None]:
-        """Return X and s of some of the rows that weigh anything."""
+    def _sample(self) -> tuple[Array, Array | None, bool]:
+        """Return X and s of rows that weigh anything, and whether these are all."""
         X, _, s = self.objective.rows
         n = X.shape[0]
         if n <= SAMPLE and s is None:
-            return X, None
+            return X, None, True
         weighing = np.arange(n) if s is None else namespace(s).nonzero(s > 0)[0]
         count = int(weighing.shape[0])
         taken = weighing[:: -(-count // SAMPLE)]
-        return X[taken, :], None if s is None else s[taken] * (count / n)
+        return X[taken, :], None if s is None else s[taken] * (count / n), count <= SAMPLE
 
 
 def _asked(n: int, n_out: int) -> Any:
