@@ -15,11 +15,7 @@ using Codes = std::vector<int>;
 
 template <class T>
 BatchTable<T> table(const std::string& isa) {
-    const BatchTables both = choose(isa, baseline::batch_tables, avx2::batch_tables, avx512::batch_tables);
-    if constexpr (sizeof(T) == 8)
-        return both.of_double;
-    else
-        return both.of_float;
+    return of_type<T>(choose(isa, baseline::batch_tables, avx2::batch_tables, avx512::batch_tables));
 }
 
 template <class A>

@@ -22,4 +22,13 @@ inline void require(bool holds, const char* what) {
     if (!holds) throw std::invalid_argument(std::string("_native: ") + what);
 }
 
+// The half of a pair of tables that is for numbers of type T.
+template <class T, class Tables>
+auto of_type(const Tables& both) {
+    if constexpr (sizeof(T) == 8)
+        return both.of_double;
+    else
+        return both.of_float;
+}
+
 }  // namespace deltarule

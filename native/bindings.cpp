@@ -32,12 +32,9 @@ std::int64_t n_weights(const std::vector<std::int64_t>& sizes) {
 template <class T>
 EpochResult run(const std::string& isa, const EpochArguments<T>& a, int n_threads) {
     if (a.batch_size >= rows_for_mini_batches) {
-        const MiniBatchTables tables =
+        const MiniBatchTables both =
             choose(isa, baseline::mini_batch_tables, avx2::mini_batch_tables, avx512::mini_batch_tables);
-        if constexpr (sizeof(T) == 8)
-            return epoch_of_mini_batches(tables.of_double, a, n_threads);
-        else
-            return epoch_of_mini_batches(tables.of_float, a, n_threads);
+        return epoch_of_mini_batches(of_type<T>(both), a, n_threads);
     }
     const OnlineTable rows = table(isa);
     if constexpr (sizeof(T) == 8)

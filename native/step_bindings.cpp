@@ -14,11 +14,7 @@ namespace {
 
 template <class T>
 StepTable<T> table(const std::string& isa) {
-    const StepTables both = choose(isa, baseline::step_tables, avx2::step_tables, avx512::step_tables);
-    if constexpr (sizeof(T) == 8)
-        return both.of_double;
-    else
-        return both.of_float;
+    return of_type<T>(choose(isa, baseline::step_tables, avx2::step_tables, avx512::step_tables));
 }
 
 // Lets other threads of Python run meanwhile, where it takes long enough to be worth it.

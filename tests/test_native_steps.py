@@ -93,18 +93,22 @@ def test_arrays_that_are_not_theirs_are_left_to_the_method():
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("isa", ISAS)
-def test_a_step_of_rprop(isa, dtype):
-    """To the bit; a slope that is no number makes weights that are none."""
+@pytest.mark.parametrize("returns", [False, True])
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_step_of_rprop(isa, dtype, forgets, returns):
+    """To the bit, for slopes that go on, have turned, are 0 or no number, and for Δ at both limits."""
     rng, p, method = np.random.default_rng(0), 203, Rprop()
     grad, move, w = rng.normal(size=(3, p))
     grad[:20], grad[20:25] = 0, np.nan
-    sizes, signs = np.exp(rng.uniform(-13, 4, p)), rng.integers(-1, 2, p)
-    w, grad, sizes, signs, move = (a.astype(dtype) for a in (w, grad, sizes, signs, move))
+    sizes = np.exp(rng.uniform(np.log(method.smallest_step), np.log(method.largest_step), p))
+    sizes[100:120], sizes[120:140] = method.smallest_step, method.largest_step
+    given = [a.astype(dtype) for a in (grad, w, sizes, rng.integers(-1, 2, p), move)]
+    kept, made = [a.copy() for a in given], [np.zeros(p, dtype) for _ in range(4)]
+    settings = (method.increase, method.decrease, method.smallest_step, method.largest_step)
+    KERNELS.rprop(settings, forgets, returns, *given, *made, isa)
+    grad, w, sizes, signs, move = given
     s = RpropState(w, 1.0, grad, "", sizes, signs, move, 1.0)
-    for forgets in (False, True):
-        for returns in (False, True):
-            made = [np.zeros(p, dtype) for _ in range(4)]
-            KERNELS.rprop((1.2, 0.5, 1e-6, 50.0), forgets, returns, grad, w, sizes, signs, move, *made, isa)
-            for one, other in zip(made[::3], method._moved(s, forgets, returns)[::3], strict=True):
-                assert np.array_equal(one, other.astype(dtype), equal_nan=True)
-            assert np.all(np.isnan(made[0][20:25]))
+    for one, other in zip(made, method._moved(s, forgets, returns), strict=True):
+        assert np.array_equal(one, other.astype(dtype), equal_nan=True)
+    assert np.all(np.isnan(made[0][20:25]))
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(kept, given, strict=True))

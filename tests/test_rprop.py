@@ -7,9 +7,8 @@ import pytest
 
 import reference_methods as reference
 from deltarule import Network, Objective, methods, steps
-from deltarule.compiled import kernels
 from deltarule.methods import Rprop
-from deltarule.methods.rprop import VARIANTS, RpropState
+from deltarule.methods.rprop import VARIANTS
 from problems import SINE
 
 
@@ -107,29 +106,6 @@ def test_float32_stays_float32(engine):
         states = path(objective, network.initial_weights(0), Rprop(variant, first_step=(0.05, 0.1)), 60)
         assert all(array.dtype == np.float32 for array in states[-1] if isinstance(array, np.ndarray))
         assert states[-1].loss < 0.1 * states[0].loss
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("returns", [False, True])
-@pytest.mark.parametrize("forgets", [False, True])
-def test_the_kernel_moves_as_the_arrays_do(dtype, returns, forgets):
-    """To the bit, for slopes that go on, have turned, and are 0, and for Δ at both limits."""
-    if kernels() is None:
-        pytest.skip("the compiled kernels are not there")
-    rng, p, method = np.random.default_rng(0), 500, Rprop()
-    grad, move = rng.normal(size=(2, p))
-    grad[:50] = 0
-    sizes = np.exp(rng.uniform(np.log(method.smallest_step), np.log(method.largest_step), p))
-    sizes[100:120], sizes[120:140] = method.smallest_step, method.largest_step
-    signs = rng.integers(-1, 2, p)
-    w, grad, sizes, signs, move = (a.astype(dtype) for a in (rng.normal(size=p), grad, sizes, signs, move))
-    s = RpropState(w, 1.0, grad, "", sizes, signs, move, 1.0)
-    kept = [array.copy() for array in (w, grad, sizes, signs, move)]
-    compiled, arrays = method._kernel(s, forgets, returns), method._moved(s, forgets, returns)
-    for one, other in zip(compiled, arrays, strict=True):
-        assert one.dtype == dtype
-        assert np.array_equal(one, other.astype(dtype))
-    assert all(np.array_equal(a, b) for a, b in zip(kept, (w, grad, sizes, signs, move), strict=True))
 
 
 def test_a_gradient_that_is_a_view_is_read_as_it_is():

@@ -7,26 +7,54 @@ more than its targets,
 
 so that the weights of neurons that do nearly the same stay small, and starts from different seeds differ even where all
 hidden layers do the same, as with one input. How strong the ridge is, generalised cross-validation says (Golub, Heath
-and Wahba 1979): next to nothing for a function without noise, much where few rows would fit anything. The objective is
-never higher for it, but for rounding.
+and Wahba 1979): next to nothing for a function without noise, much where few rows would fit anything. Both take the
+eigenvalues of M without what the bias explains. The objective is never higher for it, but for rounding.
 """
 
 from math import isfinite, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
+from array_api_compat import device
 
-from deltarule import cholesky
 from deltarule.projection import Projected
 from deltarule.special import Array
+from deltarule.vectors import namespace
 
 COST = 1.4
 """What a degree of freedom counts for: with few rows a score where it counts 1 often takes hardly any ridge (Kim and
 Gu 2004)."""
-NONE_FREE = 1e-100
+NONE_FREE = 1e-30
 """In place of what is left of the rows where a score takes more than all."""
-SHARES = 10.0 ** np.arange(-4.0, 1.0, 0.5)
-"""Ridges that are compared, as shares of M's mean diagonal."""
+SHARES = tuple(10.0 ** (power / 2) for power in range(-6, 2))
+"""Ridges that are compared, as shares of M's mean diagonal. With smaller ones searches are no shorter, and rounding tells
+more."""
+WORTH = 50
+"""It may take as long as so many passes over the rows; of wide layers the eigenvalues take longer."""
+
+
+class Modes(NamedTuple):
+    """M (k, k), and without what the bias explains its eigenvalues and eigenvectors; the means that the bias sees."""
+
+    M: Array
+    mean: Array
+    curvatures: Array
+    vectors: Array
+
+    def along(self, R: Array) -> Array:
+        """Return R (n_out, k) along the eigenvectors, (n_out, k − 1)."""
+        return (R[:, :-1] - R[:, -1:] * self.mean) @ self.vectors
+
+    def solved(self, R: Array, added: float) -> Array:
+        """Return X with X (M + added, but for the bias) = R, both (n_out, k)."""
+        xp, W = namespace(R), (self.along(R) / (self.curvatures + added)) @ self.vectors.T
+        return xp.concat([W, (R[:, -1:] - W @ self.M[:-1, -1:]) / self.M[-1, -1]], axis=1)
+
+
+def is_worth(objective: Any) -> bool:
+    """Return whether it takes no longer than `WORTH` passes, roughly counted in multiplications."""
+    *_, width, _ = objective.network.sizes
+    own = 2 * objective.n_rows * width**2 + 20 * width**3
+    return bool(own <= WORTH * 6 * objective.n_rows * objective.n_weights)
 
 
 def begun(objective: Any, w: Array, n_rows: float) -> tuple[Array, float]:
@@ -46,51 +74,56 @@ def begun(objective: Any, w: Array, n_rows: float) -> tuple[Array, float]:
     size = float(M.diagonal()[:-1].sum()) / (M.shape[0] - 1)
     if not (size > 0 and isfinite(size * size)):  # nothing comes out of the hidden neurons, or too much
         return w, 1.0
-    before = solver.left(w, given)
-    centre = _scaled_to_targets(given, M, objective)
-    at_centre, there = solver.left(w, centre), solver.with_last(w, centre)
+    xp, mean = namespace(M), M[-1, :-1] / M[-1, -1]
+    curvatures, vectors = xp.linalg.eigh(M[:-1, :-1] - M[:-1, -1:] * mean)
+    modes = Modes(M, mean, xp.maximum(curvatures, 0 * curvatures), vectors)
+    centre = _scaled_to_targets(given, modes, objective)
+    left, there = solver.left(w, centre), solver.with_last(w, centre)
     squares = 2 * (objective.value(there) - objective.penalty(there))
-    l2, bias_free = objective.l2, solver.not_bias
-    share = _best_share(M, at_centre, centre, squares, l2, n_rows)
-    ridge = share * size * bias_free
-    L = cholesky.raised_factor(M, l2 * bias_free + ridge)
-    B = centre + cholesky.solve(L, (at_centre - l2 * bias_free * centre).T).T
+    l2, not_bias = objective.l2, solver.not_bias
+    ridge = _best_share(modes, left, centre, squares, l2, size, n_rows) * size
+    B = centre + modes.solved(left - l2 * not_bias * centre, l2 + ridge)
     left = solver.left(w, B)
-    change = cholesky.solve(L, (left - l2 * bias_free * B - ridge * (B - centre)).T).T  # what rounding has left
+    change = modes.solved(left - not_bias * (l2 * B + ridge * (B - centre)), l2 + ridge)  # what rounding has left
     B, after = B + change, left - change @ M
     # of a quadratic, the mean of both slopes times the way is how much it falls
-    gain = (before + after - l2 * bias_free * (given + B)) * (B - given)
+    gain = (solver.left(w, given) + after - l2 * not_bias * (given + B)) * (B - given)
     return (solver.with_last(w, B) if float(gain.sum()) > 0 else w), 2.0
 
 
-def _scaled_to_targets(B: Array, M: Array, objective: Any) -> Array:
+def _scaled_to_targets(B: Array, modes: Modes, objective: Any) -> Array:
     """Return B with the weights of outputs that vary more than their targets made so small that they vary as much."""
-    _, T, s = objective.rows
-    weight = s if s is not None else 1 + 0 * T[:, 0]
-    away = T - (weight @ T) / weight.sum()
-    varies = weight @ (away * away) / T.shape[0]
-    made = 0 * B + B
-    for j in range(B.shape[0]):
-        W = B[j, :-1]
-        there = float(W @ (M[:-1, :-1] @ W)) - float(W @ M[-1, :-1]) ** 2 / float(M[-1, -1])
-        if there > float(varies[j]):
-            made[j, :-1] = sqrt(float(varies[j]) / there) * W
+    made, along = 0 * B + B, B[:, :-1] @ modes.vectors
+    there = (along * along) @ modes.curvatures
+    for j, varies in enumerate(_variances(objective.rows.T, objective.rows.s)):
+        if float(there[j]) > varies:
+            made[j, :-1] *= sqrt(varies / float(there[j]))
     return made
 
 
-def _best_share(M: Array, left: Array, centre: Array, squares: float, l2: float, n: float) -> float:
+def _variances(T: Array, s: Array | None) -> list[float]:
+    """Return the weighted variance of each column, one after the other: no copy of T is made."""
+    found = []
+    for j in range(T.shape[1]):
+        t = T[:, j]
+        weight = t.shape[0] if s is None else float(s.sum())
+        away = t - (float(t.sum()) if s is None else float(s @ t)) / weight
+        found.append((float(away @ away) if s is None else float(s @ (away * away))) / weight)
+    return found
+
+
+def _best_share(modes: Modes, left: Array, centre: Array, squares: float, l2: float, size: float, n: float) -> float:
     """Return the share with the smallest mean square over (1 − 1.4 · degrees of freedom / n)²."""
-    M, left, W = (np.asarray(A, dtype=float) for A in (M, left, centre[:, :-1]))
-    mean = M[-1, :-1] / M[-1, -1]
-    curvatures, Q = np.linalg.eigh(M[:-1, :-1] - M[:-1, -1:] * mean)
-    curvatures = np.maximum(curvatures, 0.0)
-    of_bias = left[:, -1]
-    rest = squares - float(of_bias @ of_bias) / M[-1, -1]
-    z = (left[:, :-1] - of_bias[:, None] * mean) @ Q
-    asked = z - l2 * (W @ Q) if l2 else z
-    shrunk = 1 / (curvatures + l2 + SHARES[:, None] * (M.diagonal()[:-1].sum() / len(mean)))
+    curvatures, of_bias, z = modes.curvatures, left[:, -1], modes.along(left)
+    asked = z - l2 * (centre[:, :-1] @ modes.vectors) if l2 else z
+    wanted, lengths = (asked * z).sum(axis=0), (asked * asked).sum(axis=0)
+    rest = squares - float(of_bias @ of_bias) / float(modes.M[-1, -1])
+    xp = namespace(z)
+    ridges = xp.asarray([[l2 + share * size] for share in SHARES], dtype=z.dtype, device=device(z))
+    shrunk = 1 / (curvatures + ridges)
     fitted = shrunk * curvatures  # a share of each direction, at most 1
-    gained = 2 * (shrunk @ (asked * z).sum(axis=0)) - (shrunk * fitted) @ (asked * asked).sum(axis=0)
-    free = 1 - COST * (1 + fitted.sum(axis=1)) / n
-    scores = np.maximum(rest - gained, 0.0) / np.maximum(free, NONE_FREE) ** 2
-    return float(SHARES[np.argmin(scores)]) if free[-1] > 0 and isfinite(scores.min()) else float(SHARES[-1])
+    lost = (rest - (shrunk * (2 * wanted - fitted * lengths)).sum(axis=1)).tolist()
+    free = [1 - COST * (1 + degrees) / n for degrees in fitted.sum(axis=1).tolist()]
+    scores = [max(a, 0.0) / max(b, NONE_FREE) ** 2 for a, b in zip(lost, free, strict=True)]
+    best = min(scores)
+    return float(SHARES[scores.index(best)] if free[-1] > 0 and isfinite(best) else SHARES[-1])

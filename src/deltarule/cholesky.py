@@ -5,6 +5,7 @@ is factored is A with numbers added to its diagonal; a matrix that is not positi
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -60,6 +61,16 @@ class _Held:
             self.wanted -= 1
             if self.wanted == 0:
                 self._set(self.before)
+
+    def include(self) -> None:
+        """Hold what has been loaded since too."""
+        with self.lock:
+            if self.wanted:
+                held = {library.filepath for library, _ in self.before}
+                loaded = [library for library in _blas() if library.filepath not in held]
+                more = [(library, n) for library in loaded if (n := library.get_num_threads()) > 1]
+                self.before += more
+                self._set([(library, 1) for library, _ in more])
 
     def _set(self, libraries: list[tuple[Any, int]]) -> None:
         """Set the threads, whichever thread has set them last: threadpoolctl heeds but one unless told to forget it."""
@@ -146,12 +157,15 @@ def forward(L: Array, B: Array) -> Array:
     return array_namespace(L).linalg.solve(L, B)
 
 
-@cache
 def _blas() -> list[Any]:
-    """Return the handles on the thread pools of all BLAS libraries, SciPy's own among them."""
+    """Return the handles on the thread pools of all BLAS libraries, SciPy's own among them once it is there."""
+    return _libraries("scipy.linalg.lapack" in sys.modules)
+
+
+@cache
+def _libraries(with_scipy: bool) -> list[Any]:
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-    _lapack("posv", "d")
     return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
 
 
@@ -160,4 +174,5 @@ def _lapack(name: str, number: str) -> Any:
     """Return a function of LAPACK for ``d`` float64 or ``f`` float32; SciPy loads when it is first needed."""
     from scipy.linalg import lapack  # type: ignore[import-untyped]
 
+    _HELD.include()
     return getattr(lapack, {"d": "d", "f": "s"}[number] + name)

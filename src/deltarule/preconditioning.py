@@ -11,7 +11,8 @@ go along −g, which is the same as going along −g in the variables w / √P (
 and h is raised by a hundredth of its layer's mean, for inputs that hardly vary. One number for all neurons of a layer,
 not one for each: a neuron that does little at the start may have much to do later. With each output k a row's share of
 the diagonal is (δ_k · input)², δ_k the error signals for an error of 1 at that output; a few hundred rows tell enough,
-each for one of the outputs in turn.
+each for one of the outputs in turn, and all rows how large the inputs are. Without the solution P is of no use, as it
+is then that of a place soon left; so there is neither where the solution would take too long, as with very wide layers.
 
 Not for other losses: of cross-entropy the curvature fades where rows are fitted, and a P from the start then stands in
 the way (docs/explain/architecture.md has the figures).
@@ -31,6 +32,8 @@ from deltarule.vectors import dot, namespace
 
 SAMPLE = 256
 """At most so many rows are asked for the curvature, evenly spaced."""
+BLOCK = 4096
+"""Rows that are squared at a time."""
 RAISE = 1e-2
 """What is added to the curvature of a weight, as a share of the mean over its layer."""
 
@@ -43,8 +46,9 @@ def for_method(objective: Any, method: Any, begins: bool = True, rows: float | N
     """
     if not projection.is_possible(objective):
         return objective
-    made = projection.Projected(objective) if getattr(method, "projection", False) else objective
-    return Preconditioned(made, begins, rows) if getattr(method, "preconditioned", False) else made
+    projects, asks = getattr(method, "projection", False), getattr(method, "preconditioned", False)
+    made = projection.Projected(objective) if projects else objective
+    return Preconditioned(made, begins, rows) if asks and (projects or beginning.is_worth(objective)) else made
 
 
 def without(method: Any) -> Any:
@@ -129,8 +133,12 @@ class Preconditioned:
     def _mean_squares(self) -> Array:
         """Return Σ s x² / n of each input over all rows: few of them may be what makes a column matter."""
         X, _, s = self.objective.rows
-        one = namespace(X).ones_like(X[:, 0]) if s is None else s
-        return one @ (X * X) / X.shape[0]
+        total, n = 0 * X[0, :], X.shape[0]
+        for start in range(0, n, BLOCK):
+            block = X[start : start + BLOCK, :]
+            weight = namespace(X).ones_like(block[:, 0]) if s is None else s[start : start + BLOCK]
+            total += weight @ (block * block)
+        return total / n
 
     def _sample(self) -> tuple[Array, Array | None, bool]:
         """Return X and s of rows that weigh anything, and whether these are all."""
@@ -138,9 +146,10 @@ class Preconditioned:
         n = X.shape[0]
         if n <= SAMPLE and s is None:
             return X, None, True
-        weighing = np.arange(n) if s is None else namespace(s).nonzero(s > 0)[0]
-        count = int(weighing.shape[0])
-        taken = weighing[:: -(-count // SAMPLE)]
+        weighing = None if s is None else namespace(s).nonzero(s > 0)[0]
+        count = n if weighing is None else int(weighing.shape[0])
+        step = -(-count // SAMPLE)
+        taken = np.arange(0, n, step) if weighing is None else weighing[::step]
         return X[taken, :], None if s is None else s[taken] * (count / n), count <= SAMPLE
 
 

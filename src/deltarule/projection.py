@@ -23,7 +23,7 @@ Everything works on the whole w, so that the states of methods look the same wit
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, NamedTuple
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
 from deltarule import cholesky
 from deltarule.activations import ACTIVATIONS
@@ -92,8 +92,8 @@ class Projected:
         *_, width, n_out = network.sizes
         self._xp = array_namespace(rows.X)
         self._first, self._width, self._n_out = network.spans[-1][0], width, n_out
-        zero = 0 * rows.X[0, 0]
-        self.not_bias = self._xp.stack([zero + 1] * width + [zero])
+        self.not_bias = self._xp.ones(width + 1, dtype=rows.X.dtype, device=device(rows.X))
+        self.not_bias[-1] = 0
         self._penalty = objective.l2 * self.not_bias
         self._last = engine.last_layer(rows)
         self._short_cut: Any = getattr(self._last, "value_grad", None)

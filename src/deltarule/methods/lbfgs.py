@@ -80,8 +80,9 @@ class LBFGS:
     Parameters
     ----------
     memory : int
-        m, the number of pairs kept, 2 m p numbers. From a 1-5-1 network to a mean squared error of 1e-6 on a sine,
-        10 need 640 passes, 20 need 270, 50 need 150 and more no fewer; a coarse error takes 30 to 40 with any.
+        m, the number of pairs kept, 2 m p numbers. With P = 1, from a 1-5-1 network to a mean squared error of 1e-6,
+        on a sine, 10 need 640 passes, 20 need 270, 50 need 150 and more no fewer; a coarse error takes 30 to 40 with
+        any.
     search : StrongWolfe
         The line search.
     projection : bool
