@@ -259,7 +259,7 @@ def test_more_outputs_than_rows_are_all_asked():
     targets = np.random.default_rng(0).normal(size=(60, 90))
     objective, w = Objective(network, "squared_error", X, targets), network.initial_weights(0)
     found = Preconditioned(objective).preconditioner(w)
-    # means of 60 squares of signed sums are off by √(2 / 60) of themselves as a rule, the farthest by under three times it
+    # means of 60 squares of signed sums: off by √(2 / 60) of themselves as a rule, by under three times it at most
     assert np.all(np.abs(np.log(found / expected_preconditioner(objective, w))) < np.log(1.6))
 
 

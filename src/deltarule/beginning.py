@@ -26,8 +26,8 @@ Gu 2004)."""
 NONE_FREE = 1e-30
 """In place of what is left of the rows where a score takes more than all."""
 SHARES = tuple(10.0 ** (power / 2) for power in range(-6, 2))
-"""Ridges that are compared, as shares of M's mean diagonal. With smaller ones searches are no shorter, and rounding tells
-more."""
+"""Ridges that are compared, as shares of M's mean diagonal. With smaller ones searches are no shorter, and rounding
+tells more."""
 WORTH = 50
 """It may take as long as so many passes over the rows; of wide layers the eigenvalues take longer."""
 
