@@ -102,6 +102,15 @@ class BatchCall {
         });
     }
 
+    // Writes the squares of squares.hpp, `numbers` of them, for targets that are local gradients of the outputs.
+    void squares(int n_threads, std::ptrdiff_t numbers, T* out) {
+        reduce(n_threads, operations(6), plan_.n_workspace, numbers, out,
+               [&](BatchRows<T> rows, T* workspace, T* to) {
+                   table_.squares(plan_, weights_, rows, workspace, to);
+                   return 0.0;
+               });
+    }
+
     // Writes [Y 1]' [Y 1 T], (with_bias, with_bias + n_targets), of the layer that follows.
     void last_layer_sums(int n_threads, T* kept, T* out) {
         const std::ptrdiff_t with_bias = plan_.layers[plan_.network.depth - 1].n_out + 1, p = with_bias + n_targets_;

@@ -5,6 +5,7 @@
 #include "predict.hpp"
 #include "predict_few.hpp"
 #include "residuals.hpp"
+#include "squares.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
@@ -23,6 +24,7 @@ static BatchTable<T> batch_table() {
         .product_workspace = product_workspace<T>,
         .residuals = batch_residuals<T>,
         .residuals_workspace = residuals_workspace<T>,
+        .squares = batch_squares<T>,
         .last_layer_sums = batch_last_layer_sums<T>,
         .last_layer_left = batch_last_layer_left<T>,
         .last_layer_value_grad = batch_last_layer_value_grad<T>,

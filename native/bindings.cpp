@@ -13,6 +13,7 @@
 namespace deltarule {
 
 void bind_batch(nb::module_& m);
+void bind_last_layer(nb::module_& m);
 void bind_steps(nb::module_& m);
 
 namespace {
@@ -119,5 +120,6 @@ NB_MODULE(_native, m) {
     m.doc() = "Compiled kernels: see native/ in the source.";
     deltarule::bind_online(m);
     deltarule::bind_batch(m);
+    deltarule::bind_last_layer(m);
     deltarule::bind_steps(m);
 }

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import device
 
+from deltarule import cholesky
 from deltarule.projection import Projected
 from deltarule.special import Array
 from deltarule.vectors import namespace
@@ -57,8 +58,8 @@ def is_worth(objective: Any) -> bool:
     return bool(own <= WORTH * 6 * objective.n_rows * objective.n_weights)
 
 
-def begun(objective: Any, w: Array, n_rows: float) -> tuple[Array, float]:
-    """Return w with another last layer, or w itself where none lowers the objective; and the passes that took.
+def begun(objective: Any, w: Array, n_rows: float) -> Array:
+    """Return w with another last layer, or w itself where none lowers the objective. It takes a pass.
 
     Parameters
     ----------
@@ -69,33 +70,39 @@ def begun(objective: Any, w: Array, n_rows: float) -> tuple[Array, float]:
     n_rows : float
         How many rows there are, as far as noise is concerned: of one that weighs 2 there are two.
     """
+    compiled = getattr(objective.engine.last_layer(objective.rows), "begun", None)
+    if compiled is not None:
+        found, lower = compiled(w, objective.l2, n_rows, COST, SHARES)
+        return found if lower else w
+    with cholesky.one_thread():
+        return _of_arrays(objective, w, n_rows)
+
+
+def _of_arrays(objective: Any, w: Array, n_rows: float) -> Array:
     solver = Projected(objective)
     M, given = solver.products(w), solver.matrix(w)
     size = float(M.diagonal()[:-1].sum()) / (M.shape[0] - 1)
     if not (size > 0 and isfinite(size * size)):  # nothing comes out of the hidden neurons, or too much
-        return w, 1.0
+        return w
     xp, mean = namespace(M), M[-1, :-1] / M[-1, -1]
     curvatures, vectors = xp.linalg.eigh(M[:-1, :-1] - M[:-1, -1:] * mean)
     modes = Modes(M, mean, xp.maximum(curvatures, 0 * curvatures), vectors)
-    centre = _scaled_to_targets(given, modes, objective)
-    left, there = solver.left(w, centre), solver.with_last(w, centre)
-    squares = 2 * (objective.value(there) - objective.penalty(there))
-    l2, not_bias = objective.l2, solver.not_bias
-    ridge = _best_share(modes, left, centre, squares, l2, size, n_rows) * size
-    B = centre + modes.solved(left - l2 * not_bias * centre, l2 + ridge)
-    left = solver.left(w, B)
-    change = modes.solved(left - not_bias * (l2 * B + ridge * (B - centre)), l2 + ridge)  # what rounding has left
-    B, after = B + change, left - change @ M
+    variances = _variances(objective.rows.T, objective.rows.s)
+    centre = _scaled_to_targets(given, modes, variances)
+    left, l2, not_bias = solver.left(w, centre), objective.l2, solver.not_bias
+    ridge = _best_share(modes, left, centre, sum(variances), l2, size, n_rows) * size
+    change = modes.solved(left - l2 * not_bias * centre, l2 + ridge)
+    B = centre + change
     # of a quadratic, the mean of both slopes times the way is how much it falls
-    gain = (solver.left(w, given) + after - l2 * not_bias * (given + B)) * (B - given)
-    return (solver.with_last(w, B) if float(gain.sum()) > 0 else w), 2.0
+    slopes = 2 * left - (change + given - centre) @ M - l2 * not_bias * (given + B)
+    return solver.with_last(w, B) if float((slopes * (B - given)).sum()) > 0 else w
 
 
-def _scaled_to_targets(B: Array, modes: Modes, objective: Any) -> Array:
+def _scaled_to_targets(B: Array, modes: Modes, variances: list[float]) -> Array:
     """Return B with the weights of outputs that vary more than their targets made so small that they vary as much."""
     made, along = 0 * B + B, B[:, :-1] @ modes.vectors
     there = (along * along) @ modes.curvatures
-    for j, varies in enumerate(_variances(objective.rows.T, objective.rows.s)):
+    for j, varies in enumerate(variances):
         if float(there[j]) > varies:
             made[j, :-1] *= sqrt(varies / float(there[j]))
     return made
@@ -114,10 +121,11 @@ def _variances(T: Array, s: Array | None) -> list[float]:
 
 def _best_share(modes: Modes, left: Array, centre: Array, squares: float, l2: float, size: float, n: float) -> float:
     """Return the share with the smallest mean square over (1 − 1.4 · degrees of freedom / n)²."""
-    curvatures, of_bias, z = modes.curvatures, left[:, -1], modes.along(left)
-    asked = z - l2 * (centre[:, :-1] @ modes.vectors) if l2 else z
+    curvatures, z = modes.curvatures, modes.along(left)
+    weights = centre[:, :-1] @ modes.vectors
+    asked = z - l2 * weights
     wanted, lengths = (asked * z).sum(axis=0), (asked * asked).sum(axis=0)
-    rest = squares - float(of_bias @ of_bias) / float(modes.M[-1, -1])
+    rest = squares - float((weights * (2 * z + curvatures * weights)).sum())
     xp = namespace(z)
     ridges = xp.asarray([[l2 + share * size] for share in SHARES], dtype=z.dtype, device=device(z))
     shrunk = 1 / (curvatures + ridges)

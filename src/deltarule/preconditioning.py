@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import device
 
-from deltarule import beginning, cholesky, projection
-from deltarule.engines.array import ArrayEngine
+from deltarule import beginning, projection
 from deltarule.special import Array
 from deltarule.vectors import dot, namespace
 
@@ -89,45 +88,35 @@ class Preconditioned:
         settled = getattr(self.objective, "settled", None)
         if settled is not None or not self.begins:
             return w if settled is None else settled(w)
-        with cholesky.one_thread():
-            begun, passes = beginning.begun(self.objective, w, self._counted)
-        self._passes += passes
-        return begun
+        self._passes += 1.0
+        return beginning.begun(self.objective, w, self._counted)
 
     def preconditioner(self, w: Array) -> Array:
         """Return P at w, (p,); ones where that is no number above 0, as where a layer has no slope."""
-        with cholesky.one_thread():
-            h = self._curvatures(w)
-        if h is None:
-            return namespace(w).ones_like(w)
-        with np.errstate(divide="ignore", over="ignore"):
-            P = 1 / h
-        return P if isfinite(dot(h, h) + dot(P, P)) else namespace(w).ones_like(w)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            P = 1 / self._curvatures(w)
+            fine = isfinite(dot(P, P) + dot(1 / P, 1 / P))
+        return P if fine else namespace(w).ones_like(w)
 
-    def _curvatures(self, w: Array) -> Array | None:
-        """Return the raised mean diagonal of the Gauss-Newton matrix, (p,); None where a layer has none."""
+    def _curvatures(self, w: Array) -> Array:
+        """Return the raised mean diagonal of the Gauss-Newton matrix, (p,)."""
         network, l2 = self.objective.network, self.objective.l2
         X, s, whole = self._sample()
-        m = X.shape[0]
-        self._passes += m / self.objective.n_rows
-        xp, passed = namespace(X), ArrayEngine(network, self.objective.loss).trace(w, X)
-        D = xp.asarray(_asked(m, network.n_out), dtype=w.dtype, device=device(w))
-        D = D if s is None else D * xp.sqrt(s)[:, None]
-        h, layers = xp.empty_like(w), list(network.layers(w))
-        for i, (weights, biases) in reversed(list(enumerate(network.layers(h)))):
-            of_row = (D * D).sum(axis=1) / (m * D.shape[1])
-            of_bias = float(of_row.sum())
-            if not of_bias > 0:
-                return None
-            of_inputs = of_row @ (passed.Y[i] * passed.Y[i])
+        n, xp = X.shape[0], namespace(X)
+        self._passes += n / self.objective.n_rows
+        D = xp.asarray(_asked(n, network.n_out), dtype=w.dtype, device=device(w))
+        squares = self.objective.engine.squares(w, X, D if s is None else D * xp.sqrt(s)[:, None])
+        h, start = xp.empty_like(w), 0
+        for i, (weights, biases) in enumerate(network.layers(h)):
+            n_out, n_in = weights.shape
+            of_layer = squares[start : start + n_in + 1] / (n * n_out)
+            of_inputs, of_bias = of_layer[:-1], of_layer[-1:]
             if i == 0 and not whole:
                 of_inputs = xp.maximum(of_inputs, of_bias * self._mean_squares())
-            of_inputs += l2
-            raised = RAISE * float(of_inputs.sum()) / of_inputs.shape[0]
+            of_inputs = of_inputs + l2
+            raised = RAISE / n_in * of_inputs.sum()
             weights[...], biases[...] = of_inputs + raised, of_bias + raised
-            if i:
-                W, activation = layers[i][0], network.activations[i - 1]
-                D = activation.pull_back(xp, passed.E[i - 1], passed.Y[i], D * W if W.shape[0] == 1 else D @ W)
+            start += n_in + 1
         return h
 
     def _mean_squares(self) -> Array:

@@ -42,7 +42,8 @@ Visit = Callable[[Array, Array, int, float], tuple[int, float]]
 class LastLayer(Protocol):
     """The least-squares problem of a linear last layer: targets T (n, n_out) from its inputs Y (n, width) and a 1.
 
-    It may have ``value_grad(a, B)``, Σ s · loss and its gradient in a, for after `sums` at the same a.
+    It may have ``value_grad(a, B)``, Σ s · loss and its gradient in a, for after `sums` at the same a; and
+    ``begun(w, l2, rows, cost, shares)``, what `deltarule.beginning` computes otherwise.
     """
 
     def sums(self, a: Array) -> Array:
@@ -77,6 +78,14 @@ class Engine(Protocol):
         """Return r = √s (y − t), (n_out · n,) output by output, and J = dr/dw (n_out · n, p).
 
         For squared error, whose Σ s · loss is ½ r · r, and for rows few enough to hold J.
+        """
+        ...
+
+    def squares(self, w: Array, X: Array, D: Array) -> Array:
+        """Return the diagonal of Σ Jᵀ J, summed over the neurons that an input goes to, (Σ (n_in + 1),).
+
+        For each input of each layer, and a 1 after them, that is Σ over rows of (Σ_j δ_j²) input², the δ pulled back
+        from local gradients D (n, n_out) of the outputs.
         """
         ...
 

@@ -186,6 +186,15 @@ class ArrayEngine:
         J = derivatives[0] if len(derivatives) == 1 else xp.concat(derivatives)
         return xp.reshape((root * (passed.Y[-1] - rows.T)).T, (-1,)), J
 
+    def squares(self, w: Array, X: Array, D: Array) -> Array:
+        """Return Σ (Σ_j δ_j²) input² for each input of each layer and a 1 after them, (Σ (n_in + 1),)."""
+        xp, layers = array_namespace(w), list(self.network.layers(w))
+        passed, found = self._forward(xp, layers, X), []
+        for i, local in self._signals(xp, layers, passed, D):
+            of_row, Y = xp.sum(local * local, axis=1), passed.Y[i]
+            found[:0] = [of_row @ (Y * Y), xp.reshape(xp.sum(of_row), (1,))]
+        return xp.concat(found)
+
     def working(self) -> AbstractContextManager[object]:
         """Return a context for a run: BLAS on one thread, for starting others costs more than a block's products."""
         return _blas().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
