@@ -7,24 +7,37 @@
 
 namespace deltarule::DELTARULE_ISA {
 
-// y = f(e) in place of e, and its slope; `numbers` is a multiple of a panel.
+// y = f(e) in place of e, and its slope, for K vectors side by side, from one number to another; the last K vectors may
+// go further.
+template <bool with_slope, int K, class A, class T>
+inline void activate(std::ptrdiff_t from, std::ptrdiff_t to, T* y, T* slope) {
+    using V = typename simd<T>::V;
+    constexpr int W = lanes<V>;
+    for (; from < to; from += K * W) {
+        V es[K], ys[K];
+        each<K>([&](int k) { es[k] = load<V>(y + from + k * W); });
+        if constexpr (with_slope) {
+            V slopes[K];
+            f_df<A>(es, ys, slopes);
+            each<K>([&](int k) { store(slope + from + k * W, slopes[k]); });
+        } else {
+            f<A>(es, ys);
+        }
+        each<K>([&](int k) { store(y + from + k * W, ys[k]); });
+    }
+}
+
+// The same for so many numbers, up to whole panels of them.
 template <bool with_slope, class T>
 inline void activate(int activation, std::ptrdiff_t numbers, T* y, T* slope) {
-    using V = typename simd<T>::V;
-    constexpr int W = lanes<V>, K = panel_vectors;
+    constexpr int K = panel_vectors;
     visit_activation(Activation(activation), [=]<class A>(A) {
-        for (std::ptrdiff_t i = 0; i < numbers; i += K * W) {
-            V es[K], ys[K];
-            each<K>([&](int k) { es[k] = load<V>(y + i + k * W); });
-            if constexpr (with_slope) {
-                V slopes[K];
-                f_df<A>(es, ys, slopes);
-                each<K>([&](int k) { store(slope + i + k * W, slopes[k]); });
-            } else {
-                f<A>(es, ys);
-            }
-            each<K>([&](int k) { store(y + i + k * W, ys[k]); });
+        std::ptrdiff_t from = 0;
+        if constexpr (in_long_chains<A, typename simd<T>::V>) {
+            from = numbers / (2 * panel_rows<T>) * (2 * panel_rows<T>);
+            activate<with_slope, 2 * K, A>(0, from, y, slope);
         }
+        activate<with_slope, K, A>(from, numbers, y, slope);
     });
 }
 

@@ -67,9 +67,19 @@ void direction(const Pairs<const T>& pairs, const T* grad, const T* precondition
 
 // The pairs with a new one in the last row, and without the oldest where they are as many as there is room for.
 template <class T>
-void add_pair(const Pairs<const T>& from, const T* step, const T* change, const Pairs<T>& to) {
+std::array<double, 2> add_pair(const Pairs<const T>& from, const Stride<T>& by, const Pairs<T>& to) {
     using V = typename simd<T>::V;
     const std::int64_t p = to.p, last = to.memory - 1;
+    T *const step = to.A + last * p, *const change = to.Y + last * p;
+    const T scale = T(by.scale), length = T(by.scale * by.step);
+    double steps = 0, changes = 0;
+    for (std::int64_t i = 0; i < p; ++i) {
+        const T s = length * by.direction[i], y = scale * (by.new_grad[i] - by.grad[i]), P = by.preconditioner[i];
+        steps += double(s * (s / P));
+        changes += double(y * (P * y));
+        step[i] = s;
+        change[i] = y;
+    }
     for (std::int64_t i = 0; i < to.first * p; ++i) to.A[i] = to.Y[i] = 0;
     for (std::int64_t k = to.first; k < last; ++k) {
         const T *a = from.A + (k + 1) * p, *y = from.Y + (k + 1) * p;
@@ -78,8 +88,7 @@ void add_pair(const Pairs<const T>& from, const T* step, const T* change, const 
         for (std::int64_t i = 0; i < p; ++i) new_a[i] = a[i] - along * step[i];
         for (std::int64_t i = 0; i < p; ++i) new_y[i] = y[i];
     }
-    for (std::int64_t i = 0; i < p; ++i) to.A[last * p + i] = step[i];
-    for (std::int64_t i = 0; i < p; ++i) to.Y[last * p + i] = change[i];
+    return {steps, changes};
 }
 
 }  // namespace deltarule::DELTARULE_ISA

@@ -6,27 +6,48 @@
 
 namespace deltarule::DELTARULE_ISA {
 
+// Signs come and go without a pattern, and a processor that guesses them loses more time than all else takes: lanes are
+// selected.
+template <class V>
+[[gnu::always_inline]] inline void rprop_lanes(const RpropSettings& by, V g, V w_before, V size_before, V sign_before,
+                                               V move_before, V& w, V& size, V& counts, V& move) {
+    using T = lane_of<V>;
+    const V none{}, one = splat<V>(1);
+    const V sign = select<V>(g > none, one, select<V>(g < none, -one, g)), agree = sign * sign_before;
+    const auto goes_on = agree > none, turned = agree < none;
+    const V factor = select<V>(goes_on, splat<V>(T(by.increase)), select<V>(turned, splat<V>(T(by.decrease)), one));
+    const V grown = size_before * factor, least = splat<V>(T(by.smallest)), most = splat<V>(T(by.largest));
+    const V below = select<V>(grown < most, grown, most);
+    size = select<V>(below > least, below, least);
+    counts = by.forgets ? select<V>(turned, none * sign, sign) : sign;
+    move = counts * size;
+    if (by.returns) move = select<V>(turned, -move_before, move);
+    w = w_before - move;
+}
+
 template <class T>
 void rprop_step(const RpropSettings& by, std::int64_t p, const T* grad, const RpropPlace<const T>& from,
                 const RpropPlace<T>& to) {
-    const T up = T(by.increase), down = T(by.decrease), least = T(by.smallest), most = T(by.largest);
-    const T kept = T(!by.forgets), back = T(by.returns);
-    // nothing overlaps, and signs are chosen by products: the compiler then takes many weights at once
-    const T *__restrict size_before = from.sizes, *__restrict sign_before = from.signs;
-    const T *__restrict move_before = from.move, *__restrict w_before = from.w, *__restrict g = grad;
-    T *__restrict sizes = to.sizes, *__restrict signs = to.signs, *__restrict moves = to.move, *__restrict w = to.w;
-    for (std::int64_t i = 0; i < p; ++i) {
-        const T sign = g[i] > 0 ? T(1) : g[i] < 0 ? T(-1) : g[i], agree = sign * sign_before[i];
-        const T turned = agree < 0 ? T(1) : T(0);
-        const T grown = size_before[i] * (agree > 0 ? up : agree < 0 ? down : T(1));
-        const T below = grown < most ? grown : most, size = below > least ? below : least;
-        const T counts = agree < 0 ? kept * sign : sign;
-        const T onward = counts * size, move = turned * back > 0 ? -move_before[i] : onward;
-        sizes[i] = size;
-        signs[i] = counts;
-        moves[i] = move;
-        w[i] = w_before[i] - move;
+    using V = typename simd<T>::V;
+    constexpr int L = lanes<V>;
+    V w, size, counts, move;
+    std::int64_t i = 0;
+    for (; i + L <= p; i += L) {
+        rprop_lanes<V>(by, load<V>(grad + i), load<V>(from.w + i), load<V>(from.sizes + i), load<V>(from.signs + i),
+                       load<V>(from.move + i), w, size, counts, move);
+        store(to.w + i, w);
+        store(to.sizes + i, size);
+        store(to.signs + i, counts);
+        store(to.move + i, move);
     }
+    if (i == p) return;
+    const int n = int(p - i);
+    rprop_lanes<V>(by, load_part<V>(grad + i, n), load_part<V>(from.w + i, n), load_part<V>(from.sizes + i, n),
+                   load_part<V>(from.signs + i, n), load_part<V>(from.move + i, n), w, size, counts, move);
+    store_part(to.w + i, w, n);
+    store_part(to.sizes + i, size, n);
+    store_part(to.signs + i, counts, n);
+    store_part(to.move + i, move, n);
 }
 
 }  // namespace deltarule::DELTARULE_ISA

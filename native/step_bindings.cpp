@@ -28,18 +28,19 @@ class Released {
     std::optional<nb::gil_scoped_release> released_;
 };
 
+// The new w, sizes, signs and moves are the rows of `made`: one array takes less time to hand over than four.
 template <class T>
 void rprop(std::array<double, 4> settings, bool forgets, bool returns, Read<T> grad, Read<T> w, Read<T> sizes,
-           Read<T> signs, Read<T> move, Write<T> new_w, Write<T> new_sizes, Write<T> new_signs, Write<T> new_move,
-           const std::string& isa) {
+           Read<T> signs, Read<T> move, Write<T> made, const std::string& isa) {
     const std::size_t p = w.size();
-    for (std::size_t size : {grad.size(), sizes.size(), signs.size(), move.size(), new_w.size(), new_sizes.size(),
-                             new_signs.size(), new_move.size()})
+    for (std::size_t size : {grad.size(), sizes.size(), signs.size(), move.size()})
         require(size == p, "arrays of Rprop differ in size");
+    require(made.ndim() == 2 && made.shape(0) == 4 && made.shape(1) == p, "there is no room for what Rprop makes");
     const Released others(static_cast<std::int64_t>(p));
+    T* const to = made.data();
     table<T>(isa).rprop({settings[0], settings[1], settings[2], settings[3], forgets, returns}, std::int64_t(p),
                         grad.data(), {w.data(), sizes.data(), signs.data(), move.data()},
-                        {new_w.data(), new_sizes.data(), new_signs.data(), new_move.data()});
+                        {to, to + p, to + 2 * p, to + 3 * p});
 }
 
 template <class Matrix>
@@ -63,31 +64,36 @@ void direction(Read<T> A, Read<T> Y, std::int64_t n, Read<T> grad, Read<T> preco
     table<T>(isa).direction(pairs, grad.data(), preconditioner.data(), gamma, scratch.data(), out.data());
 }
 
+// Returns s · s and y · y in the variables w / √P.
 template <class T>
-void add_pair(Read<T> A, Read<T> Y, std::int64_t n, Read<T> step, Read<T> change, Write<T> new_A, Write<T> new_Y,
-              const std::string& isa) {
+std::array<double, 2> add_pair(Read<T> A, Read<T> Y, std::int64_t n, Read<T> direction, Read<T> grad,
+                               Read<T> new_grad, Read<T> preconditioner, double step, double scale, Write<T> new_A,
+                               Write<T> new_Y, const std::string& isa) {
     const auto from = pairs_of(A, Y, n);
     require(from.memory >= 1, "there is no room for a pair");
     const auto to = pairs_of(new_A, new_Y, n < from.memory ? n + 1 : n);
     require(to.memory == from.memory && to.p == from.p, "the new pairs differ in shape from the old");
-    require(std::int64_t(step.size()) == from.p && std::int64_t(change.size()) == from.p,
-            "a vector is not as long as the pairs");
+    for (std::size_t size : {direction.size(), grad.size(), new_grad.size(), preconditioner.size()})
+        require(std::int64_t(size) == from.p, "a vector is not as long as the pairs");
     const Released others(from.memory * from.p);
-    table<T>(isa).add_pair(from, step.data(), change.data(), to);
+    return table<T>(isa).add_pair(
+        from, {direction.data(), grad.data(), new_grad.data(), preconditioner.data(), step, scale}, to);
 }
 
 template <class T>
 void bind_type(nb::module_& m) {
     m.def("rprop", rprop<T>, "settings"_a, "forgets"_a, "returns"_a, "grad"_a.noconvert(), "w"_a.noconvert(),
-          "sizes"_a.noconvert(), "signs"_a.noconvert(), "move"_a.noconvert(), "new_w"_a.noconvert(),
-          "new_sizes"_a.noconvert(), "new_signs"_a.noconvert(), "new_move"_a.noconvert(), "isa"_a = "",
-          "Write a step of Rprop to the new arrays; settings are increase, decrease, smallest and largest step.");
+          "sizes"_a.noconvert(), "signs"_a.noconvert(), "move"_a.noconvert(), "made"_a.noconvert(), "isa"_a = "",
+          "Write w, sizes, signs and moves after a step of Rprop to the rows of made; settings are increase, decrease, "
+          "smallest and largest step.");
     m.def("lbfgs_direction", direction<T>, "A"_a.noconvert(), "Y"_a.noconvert(), "n"_a, "grad"_a.noconvert(),
           "preconditioner"_a.noconvert(), "gamma"_a, "out"_a.noconvert(), "isa"_a = "",
           "Write -H g to out; the last n rows of A and Y count.");
-    m.def("lbfgs_pair", add_pair<T>, "A"_a.noconvert(), "Y"_a.noconvert(), "n"_a, "step"_a.noconvert(),
-          "change"_a.noconvert(), "new_A"_a.noconvert(), "new_Y"_a.noconvert(), "isa"_a = "",
-          "Write A and Y with a new pair to the new arrays; the last n rows of the old ones count.");
+    m.def("lbfgs_pair", add_pair<T>, "A"_a.noconvert(), "Y"_a.noconvert(), "n"_a, "direction"_a.noconvert(),
+          "grad"_a.noconvert(), "new_grad"_a.noconvert(), "preconditioner"_a.noconvert(), "step"_a, "scale"_a,
+          "new_A"_a.noconvert(), "new_Y"_a.noconvert(), "isa"_a = "",
+          "Write A and Y with the pair of a step along a direction to the new arrays, the last n rows of the old ones "
+          "count; return the squares of both, measured by the preconditioner.");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // What the kernels of steps offer to their bindings: what methods compute between two passes over the rows.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 namespace deltarule {
@@ -24,12 +25,20 @@ struct Pairs {
     std::int64_t memory, p, first;
 };
 
+// A step along a direction and the gradients at its ends, from which a pair is made.
+template <class T>
+struct Stride {
+    const T *direction, *grad, *new_grad, *preconditioner;
+    double step, scale;
+};
+
 template <class T>
 struct StepTable {
     void (*rprop)(const RpropSettings&, std::int64_t p, const T* grad, const RpropPlace<const T>& from,
                   const RpropPlace<T>& to);
     void (*direction)(const Pairs<const T>&, const T* grad, const T* preconditioner, double gamma, T* scratch, T* out);
-    void (*add_pair)(const Pairs<const T>& from, const T* step, const T* change, const Pairs<T>& to);
+    // s · s and y · y of the new pair, in the variables w / √P
+    std::array<double, 2> (*add_pair)(const Pairs<const T>& from, const Stride<T>& by, const Pairs<T>& to);
 };
 
 struct StepTables {

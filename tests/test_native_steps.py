@@ -48,14 +48,18 @@ def test_the_direction(isa, memory, n, p, dtype):
 @pytest.mark.parametrize(("memory", "n", "p"), SIZES)
 @pytest.mark.parametrize("isa", ISAS)
 def test_a_new_pair(isa, memory, n, p, dtype):
-    A, Y, y, s, _ = some_pairs(memory, n, p, dtype)
+    A, Y, before, direction, P = some_pairs(memory, n, p, dtype)
+    after = before + np.random.default_rng(1).normal(size=p).astype(dtype)
     kept = A.copy(), Y.copy()
+    by = (direction, before, after, P, 0.3, 1.7)
     new_A, new_Y = (np.full((memory, p), np.nan, dtype=dtype) for _ in range(2))
-    KERNELS.lbfgs_pair(A, Y, n, s, y, new_A, new_Y, isa)
-    expected_A, expected_Y = _added(A, Y, n, s, y)
+    squares = KERNELS.lbfgs_pair(A, Y, n, *by, new_A, new_Y, isa)
+    expected_A, expected_Y, *expected = _added(A, Y, n, *by)
+    s, y = expected_A[-1], expected_Y[-1]
     sizes = np.abs(expected_A) + np.roll(np.abs(A) @ np.abs(y), -1)[:, None] * np.abs(s) + np.abs(np.roll(A, -1, 0))
     assert np.all(np.abs(new_A - expected_A) <= rounding(dtype, p) * sizes)
-    assert np.array_equal(new_Y, expected_Y)
+    assert new_Y == pytest.approx(expected_Y, rel=4 * float(np.finfo(dtype).eps))
+    assert squares == pytest.approx(expected, rel=float(rounding(dtype, p)))
     assert np.array_equal(A, kept[0]) and np.array_equal(Y, kept[1])
 
 
@@ -76,18 +80,29 @@ def test_what_does_not_fit_is_refused():
             KERNELS.lbfgs_direction(*wrong, 1.0, out)
     with pytest.raises(ValueError, match="_native: "):
         KERNELS.lbfgs_direction(A, Y, 2, g, P, 1.0, out[:4])
-    for wrong in ((A, Y, 2, s[:4], g, A.copy(), Y.copy()), (A, Y, 2, s, g, A[:2].copy(), Y[:2].copy())):
+    room = A.copy(), Y.copy()
+    for i, wrong in ((3, s[:4]), (4, g[:4]), (5, g[:4]), (6, P[:4]), (9, A[:2].copy()), (10, Y[:2].copy()), (2, 4)):
+        given = [A, Y, 2, s, g, g, P, 1.0, 1.0, *room]
+        given[i] = wrong
         with pytest.raises(ValueError, match="_native: "):
-            KERNELS.lbfgs_pair(*wrong)
-    with pytest.raises(ValueError, match="_native: "):
-        KERNELS.rprop((1.2, 0.5, 1e-6, 50.0), True, False, g, s, g, g, g[:4], *(np.zeros(5) for _ in range(4)))
+            KERNELS.lbfgs_pair(*given)
+    for moved, made in ((g[:4], np.zeros((4, 5))), (g, np.zeros((3, 5))), (g, np.zeros((4, 4)))):
+        with pytest.raises(ValueError, match="_native: "):
+            KERNELS.rprop((1.2, 0.5, 1e-6, 50.0), True, False, g, s, g, g, moved, made)
     with pytest.raises(TypeError):
         KERNELS.lbfgs_direction(A[:, ::2], Y[:, ::2], 2, g[::2], P[::2], 1.0, out[:3])
 
 
+def test_arrays_in_pieces_are_copied():
+    grad, w, *others = np.random.default_rng(0).normal(size=(7, 5)).T
+    settings = (1.2, 0.5, 1e-6, 50.0)
+    in_one_piece = [np.ascontiguousarray(a) for a in (grad, w, *others)]
+    assert np.array_equal(rprop(settings, True, False, grad, w, *others), rprop(settings, True, False, *in_one_piece))
+
+
 def test_arrays_that_are_not_theirs_are_left_to_the_method():
     assert lbfgs_direction(np.zeros((2, 3), dtype=int), np.zeros((2, 3)), 0, 1, 1, 1.0) is None
-    assert lbfgs_pair([[0.0]], [[0.0]], 0, [1.0], [1.0]) is None
+    assert lbfgs_pair([[0.0]], [[0.0]], 0, [1.0], [1.0], [1.0], [1.0], 1.0, 1.0) is None
     assert rprop((1.2, 0.5, 1e-6, 50.0), True, False, [1.0], [1.0], [1.0], [1.0], [1.0]) is None
 
 
@@ -103,9 +118,9 @@ def test_a_step_of_rprop(isa, dtype, forgets, returns):
     sizes = np.exp(rng.uniform(np.log(method.smallest_step), np.log(method.largest_step), p))
     sizes[100:120], sizes[120:140] = method.smallest_step, method.largest_step
     given = [a.astype(dtype) for a in (grad, w, sizes, rng.integers(-1, 2, p), move)]
-    kept, made = [a.copy() for a in given], [np.zeros(p, dtype) for _ in range(4)]
+    kept, made = [a.copy() for a in given], np.zeros((4, p), dtype)
     settings = (method.increase, method.decrease, method.smallest_step, method.largest_step)
-    KERNELS.rprop(settings, forgets, returns, *given, *made, isa)
+    KERNELS.rprop(settings, forgets, returns, *given, made, isa)
     grad, w, sizes, signs, move = given
     s = RpropState(w, 1.0, grad, "", sizes, signs, move, 1.0)
     for one, other in zip(made, method._moved(s, forgets, returns), strict=True):

@@ -55,8 +55,8 @@ def wanted() -> bool:
 
 def rprop(
     settings: tuple[float, float, float, float], forgets: bool, returns: bool, grad: Any, *place: Any
-) -> tuple[Any, ...] | None:
-    """Return w, Δ, signs and moves after a step of Rprop from `place`, which are these before it, (p,) each.
+) -> Any:
+    """Return w, Δ, signs and moves (4, p) after a step of Rprop from `place`, which are these before it, (p,) each.
 
     `settings` are η⁺, η⁻, Δmin and Δmax; `forgets` and `returns` say what becomes of a weight whose slope has turned.
     """
@@ -64,9 +64,9 @@ def rprop(
     compiled = _kernels_for(w)
     if compiled is None:
         return None
-    moved = np.empty_like(w), np.empty_like(w), np.empty_like(w), np.empty_like(w)
-    compiled.rprop(settings, forgets, returns, *_as_theirs(w, grad, *place), *moved)
-    return moved
+    made = np.empty((4, w.shape[0]), w.dtype)
+    _call(compiled.rprop, (settings, forgets, returns, grad, *place, made), w.dtype)
+    return made
 
 
 def lbfgs_direction(A: Any, Y: Any, n: int, grad: Any, preconditioner: Any, gamma: float) -> Any:
@@ -75,18 +75,24 @@ def lbfgs_direction(A: Any, Y: Any, n: int, grad: Any, preconditioner: Any, gamm
     if compiled is None:
         return None
     out = np.empty(A.shape[1], A.dtype)
-    compiled.lbfgs_direction(*_as_theirs(A, A, Y), n, *_as_theirs(A, grad, preconditioner), gamma, out)
+    _call(compiled.lbfgs_direction, (A, Y, n, grad, preconditioner, gamma, out), A.dtype)
     return out
 
 
-def lbfgs_pair(A: Any, Y: Any, n: int, step: Any, change: Any) -> tuple[Any, Any] | None:
-    """Return A and Y (memory, p) with a new pair in their last row, from those whose last n rows count."""
+def lbfgs_pair(
+    A: Any, Y: Any, n: int, direction: Any, grad: Any, new_grad: Any, preconditioner: Any, step: float, scale: float
+) -> tuple[Any, Any, float, float] | None:
+    """Return A and Y (memory, p) with a new pair, and the pair's squares s · s / P and y · P y.
+
+    The pair is that of a step along a direction, both times `scale`; of A and Y the last n rows count.
+    """
     compiled = _kernels_for(A)
     if compiled is None:
         return None
-    made = np.empty(A.shape, A.dtype), np.empty(A.shape, A.dtype)
-    compiled.lbfgs_pair(*_as_theirs(A, A, Y), n, *_as_theirs(A, step, change), *made)
-    return made
+    new_A, new_Y = np.empty(A.shape, A.dtype), np.empty(A.shape, A.dtype)
+    given = (A, Y, n, direction, grad, new_grad, preconditioner, step, scale, new_A, new_Y)
+    ss, yy = _call(compiled.lbfgs_pair, given, A.dtype)
+    return new_A, new_Y, ss, yy
 
 
 def _kernels_for(array: Any) -> Any:
@@ -94,6 +100,9 @@ def _kernels_for(array: Any) -> Any:
     return kernels() if type(array) is np.ndarray and array.dtype in NUMBERS else None
 
 
-def _as_theirs(like: Any, *arrays: Any) -> list[Any]:
-    """Return arrays as the kernels read them, copied only where they are not contiguous or of other numbers."""
-    return [np.ascontiguousarray(array, like.dtype) for array in arrays]
+def _call(kernel: Any, given: tuple[Any, ...], dtype: Any) -> Any:
+    """Call a kernel, with copies of arrays that are not contiguous or of other numbers if there are any."""
+    try:
+        return kernel(*given)
+    except TypeError:
+        return kernel(*(np.ascontiguousarray(one, dtype) if isinstance(one, np.ndarray) else one for one in given))

@@ -180,22 +180,24 @@ def _with_pair(s: LBFGSState, point: Point, direction: Array, slope: float, wolf
     A, Y, pairs, gamma, skipped, restart = s.A, s.Y, s.pairs, s.gamma, s.skipped + 1, s.restart
     rise = point.slope - slope
     if rise > FLAT * -slope and point.step * rise > TINY:
-        scale = 1 / sqrt(point.step * rise)
-        step, change = (scale * point.step) * direction, scale * (point.grad - s.grad)
-        A, Y = lbfgs_pair(A, Y, pairs, step, change) or _added(A, Y, pairs, step, change)
+        by = (direction, s.grad, point.grad, s.preconditioner, point.step, 1 / sqrt(point.step * rise))
+        A, Y, ss, yy = lbfgs_pair(A, Y, pairs, *by) or _added(A, Y, pairs, *by)
         pairs = min(pairs + 1, A.shape[0])
-        ss, yy = dot(step, step / s.preconditioner), dot(change, s.preconditioner * change)
         gamma, skipped, restart = sqrt(ss / yy) * (ss * yy) ** (reach - 0.5), s.skipped, ""
     found = (A, Y, s.preconditioner, pairs, gamma, skipped, restart)
     return LBFGSState(point.w, point.loss, point.grad, "", *found, point.step, slope, wolfe)
 
 
-def _added(A: Array, Y: Array, pairs: int, step: Array, change: Array) -> tuple[Array, Array]:
-    """Return A and Y with a new pair in their last row."""
+def _added(
+    A: Array, Y: Array, pairs: int, direction: Array, grad: Array, new_grad: Array, P: Array, length: float,
+    scale: float,
+) -> tuple[Array, Array, float, float]:  # fmt: skip
+    """Return A and Y with a new pair in their last row, and the squares s · s / P and y · P y."""
+    step, change = (scale * length) * direction, scale * (new_grad - grad)
     first = max(A.shape[0] - pairs - 1, 0)
     kept = A[first + 1 :]
     new_A = _moved_up(A, first, step, kept - (kept @ change)[:, None] * step)
-    return new_A, _moved_up(Y, first, change, Y[first + 1 :])
+    return new_A, _moved_up(Y, first, change, Y[first + 1 :]), dot(step, step / P), dot(change, P * change)
 
 
 def _moved_up(rows: Array, first: int, last: Array, kept: Array) -> Array:

@@ -126,7 +126,9 @@ class Rprop:
         """Return the state after one step."""
         forgets, returns = self.variant != "rprop-", self.variant == "rprop+"
         returns = returns or (self.variant == "irprop+" and s.loss > s.loss_before)
-        w, sizes, signs, move = self._kernel(s, forgets, returns) or self._moved(s, forgets, returns)
+        settings = (self.increase, self.decrease, self.smallest_step, self.largest_step)
+        made = rprop(settings, forgets, returns, s.grad, s.w, s.sizes, s.signs, s.move)
+        w, sizes, signs, move = self._moved(s, forgets, returns) if made is None else made
         loss, grad = objective.value_grad(w)
         if not isfinite(loss):
             return self._taken_back(namespace(s.w), s)
@@ -146,11 +148,6 @@ class Rprop:
         if returns:
             move = xp.where(agree < 0, -s.move, move)
         return s.w - move, sizes, signs, move
-
-    def _kernel(self, s: RpropState, forgets: bool, returns: bool) -> tuple[Array, Array, Array, Array] | None:
-        """Return what `_moved` does from compiled kernels, or None where they are not there or know no such arrays."""
-        settings = (self.increase, self.decrease, self.smallest_step, self.largest_step)
-        return rprop(settings, forgets, returns, s.grad, s.w, s.sizes, s.signs, s.move)
 
     def _bounded(self, xp: Any, sizes: Array) -> Array:
         return xp.maximum(xp.minimum(sizes, self.largest_step), self.smallest_step)
