@@ -8,7 +8,8 @@ more than its targets,
 so that the weights of neurons that do nearly the same stay small, and starts from different seeds differ even where all
 hidden layers do the same, as with one input. How strong the ridge is, generalised cross-validation says (Golub, Heath
 and Wahba 1979): next to nothing for a function without noise, much where few rows would fit anything. Both take the
-eigenvalues of M without what the bias explains. The objective is never higher for it, but for rounding.
+eigenvalues of M without what the bias explains; the kernels reduce it to a tridiagonal matrix instead, which is enough
+(Eldén 1984). The objective is never higher for it, but for rounding.
 """
 
 from math import isfinite, sqrt
@@ -30,7 +31,7 @@ SHARES = tuple(10.0 ** (power / 2) for power in range(-6, 2))
 """Ridges that are compared, as shares of M's mean diagonal. With smaller ones searches are no shorter, and rounding
 tells more."""
 WORTH = 50
-"""It may take as long as so many passes over the rows; of wide layers the eigenvalues take longer."""
+"""It may take as long as so many passes over the rows; of wide layers it would take longer."""
 
 
 class Modes(NamedTuple):

@@ -53,9 +53,7 @@ def wanted() -> bool:
     return given == "native"
 
 
-def rprop(
-    settings: tuple[float, float, float, float], forgets: bool, returns: bool, grad: Any, *place: Any
-) -> Any:
+def rprop(settings: tuple[float, float, float, float], forgets: bool, returns: bool, grad: Any, *place: Any) -> Any:
     """Return w, Δ, signs and moves (4, p) after a step of Rprop from `place`, which are these before it, (p,) each.
 
     `settings` are η⁺, η⁻, Δmin and Δmax; `forgets` and `returns` say what becomes of a weight whose slope has turned.

@@ -189,7 +189,8 @@ class ArrayEngine:
     def squares(self, w: Array, X: Array, D: Array) -> Array:
         """Return Σ (Σ_j δ_j²) input² for each input of each layer and a 1 after them, (Σ (n_in + 1),)."""
         xp, layers = array_namespace(w), list(self.network.layers(w))
-        passed, found = self._forward(xp, layers, X), []
+        passed = self._forward(xp, layers, X)
+        found: list[Array] = []
         for i, local in self._signals(xp, layers, passed, D):
             of_row, Y = xp.sum(local * local, axis=1), passed.Y[i]
             found[:0] = [of_row @ (Y * Y), xp.reshape(xp.sum(of_row), (1,))]

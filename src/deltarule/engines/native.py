@@ -228,10 +228,7 @@ class NativeLastLayer:
         self.bound.left(_contiguous(a), _contiguous(B), out, n_threads())
         return out
 
-
-    def begun(
-        self, w: Numbers, l2: float, rows: float, cost: float, shares: tuple[float, ...]
-    ) -> tuple[Numbers, bool]:
+    def begun(self, w: Numbers, l2: float, rows: float, cost: float, shares: tuple[float, ...]) -> tuple[Numbers, bool]:
         """Return all weights with the last layer to begin with, and whether that lowers the objective."""
         out = np.empty_like(w)
         return out, self.bound.begun(_contiguous(w), l2, rows, cost, shares, out, n_threads())
