@@ -14,4 +14,4 @@ cd "$top"
 export DELTARULE_KERNELS=$build
 export LD_PRELOAD="$(${CXX:-g++} -print-file-name=libasan.so) $(${CXX:-g++} -print-file-name=libubsan.so)"
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1  # Python itself leaks
-exec "$python" -m pytest -q -p no:cacheprovider tests/test_native_*.py
+exec "$python" -m pytest -q -p no:cacheprovider -n auto --maxprocesses 8 tests/test_native_*.py
