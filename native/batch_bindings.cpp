@@ -45,12 +45,12 @@ class BoundRows : private Bound<T> {
         at(w).residuals(n_threads, r.data(), J.data());
     }
 
-    void squares(Read<T> w, Write<T> out, int n_threads) const {
+    void squared_derivatives(Read<T> w, Write<T> out, int n_threads) const {
         nb::gil_scoped_release release;
         std::int64_t numbers = 0;
         for (std::size_t l = 0; l < activations_.size(); ++l) numbers += sizes_[l] + 1;
         require_shape(out, {numbers}, "out has the wrong shape");
-        at(w).squares(n_threads, numbers, out.data());
+        at(w).squared_derivatives(n_threads, numbers, out.data());
     }
 };
 
@@ -81,7 +81,7 @@ void bind_type(nb::module_& m, const char* type) {
              "out"_a.noconvert(), "n_threads"_a = 1, "Write the sum of s * J' C J v to out.")
         .def("residuals", &BoundRows<T>::residuals, "w"_a.noconvert(), "r"_a.noconvert(), "J"_a.noconvert(),
              "n_threads"_a = 1, "Write sqrt(s) * (y - T), output by output, to r and its derivatives to J.")
-        .def("squares", &BoundRows<T>::squares, "w"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a = 1,
+        .def("squared_derivatives", &BoundRows<T>::squared_derivatives, "w"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a = 1,
              "Write the sum of the squared derivatives by each input's weights, and of the biases, layer by layer; T "
              "holds local gradients of the outputs.");
     m.def(

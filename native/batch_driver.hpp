@@ -102,11 +102,11 @@ class BatchCall {
         });
     }
 
-    // Writes the squares of squares.hpp, `numbers` of them, for targets that are local gradients of the outputs.
-    void squares(int n_threads, std::ptrdiff_t numbers, T* out) {
+    // Writes what squared_derivatives.hpp says, `numbers` of them, for targets that are local gradients of the outputs.
+    void squared_derivatives(int n_threads, std::ptrdiff_t numbers, T* out) {
         reduce(n_threads, operations(6), plan_.n_workspace, numbers, out,
                [&](BatchRows<T> rows, T* workspace, T* to) {
-                   table_.squares(plan_, weights_, rows, workspace, to);
+                   table_.squared_derivatives(plan_, weights_, rows, workspace, to);
                    return 0.0;
                });
     }

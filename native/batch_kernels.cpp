@@ -5,7 +5,7 @@
 #include "predict.hpp"
 #include "predict_few.hpp"
 #include "residuals.hpp"
-#include "squares.hpp"
+#include "squared_derivatives.hpp"
 
 namespace deltarule::DELTARULE_ISA {
 
@@ -24,7 +24,7 @@ static BatchTable<T> batch_table() {
         .product_workspace = product_workspace<T>,
         .residuals = batch_residuals<T>,
         .residuals_workspace = residuals_workspace<T>,
-        .squares = batch_squares<T>,
+        .squared_derivatives = batch_squared_derivatives<T>,
         .last_layer_sums = batch_last_layer_sums<T>,
         .last_layer_left = batch_last_layer_left<T>,
         .last_layer_value_grad = batch_last_layer_value_grad<T>,

@@ -65,8 +65,8 @@ struct BatchTable {
     // writes r and the derivatives of squared error; from one output to the next are `stride` rows
     void (*residuals)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace, std::int64_t stride, T* r, T* J);
     std::ptrdiff_t (*residuals_workspace)(const BatchPlan&);
-    // adds to out what squares.hpp says, n_in + 1 numbers for each layer
-    void (*squares)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace, T* out);
+    // adds to out what squared_derivatives.hpp says, n_in + 1 numbers for each layer
+    void (*squared_derivatives)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, T* workspace, T* out);
     // of the linear layer that follows this network: see last_layer.hpp; `kept` holds the rows, or is null
     void (*last_layer_sums)(const BatchPlan&, BatchWeights<T>, BatchRows<T>, int n_targets, T* workspace, T* kept,
                             T* sums);

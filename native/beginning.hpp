@@ -6,10 +6,10 @@
 
 namespace deltarule {
 
-// The weighted variance of each column of the targets.
+// The weighted mean and variance of each column of the targets.
 template <class T>
-std::vector<double> variances(const BatchRows<T>& rows, std::size_t n_out) {
-    std::vector<double> means(n_out, 0.0), found(n_out, 0.0);
+Moments moments(const BatchRows<T>& rows, std::size_t n_out) {
+    std::vector<double> means(n_out, 0.0), variances(n_out, 0.0);
     const auto add = [&](std::vector<double>& to, auto&& term) {
         double weight = 0;
         const T* t = rows.targets;
@@ -21,8 +21,8 @@ std::vector<double> variances(const BatchRows<T>& rows, std::size_t n_out) {
         for (double& each : to) each /= weight;
     };
     add(means, [](double t, std::size_t) { return t; });
-    add(found, [&](double t, std::size_t j) { return (t - means[j]) * (t - means[j]); });
-    return found;
+    add(variances, [&](double t, std::size_t j) { return (t - means[j]) * (t - means[j]); });
+    return {std::move(means), std::move(variances)};
 }
 
 // The last layer of all weights, which begins `before` numbers after w, as (n_out, width + 1); and back.
@@ -59,7 +59,7 @@ bool begun(BatchCall<T>& call, const BatchRows<T>& rows, std::ptrdiff_t before, 
     RidgeAround::Layer M;
     for (std::ptrdiff_t i = 0; i < k; ++i)
         for (std::ptrdiff_t j = 0; j < k; ++j) M.push_back(double(sums[std::size_t(i * (k + n_out) + j)]) / n);
-    const RidgeAround ridge(std::move(M), variances(rows, std::size_t(n_out)), std::move(settings));
+    const RidgeAround ridge(std::move(M), moments(rows, std::size_t(n_out)), std::move(settings));
     std::copy_n(w, before + k * n_out, out);
     if (!ridge.is_possible()) return false;
     const RidgeAround::Layer given = last_layer_of(w, before, width, n_out), wanted = ridge.centre(given);

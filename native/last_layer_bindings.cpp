@@ -46,7 +46,7 @@ class BoundLastLayer : private Bound<T> {
     }
 
     // Writes all weights w, those of the last layer the best to begin with; whether they are lower than the ones given.
-    bool begun(Read<T> w, double l2, double rows, double cost, std::vector<double> shares, Write<T> out,
+    bool begun(Read<T> w, double l2, double n_rows, double cost, std::vector<double> shares, Write<T> out,
                int n_threads) {
         nb::gil_scoped_release release;
         const std::int64_t numbers = (sizes_.back() + 1) * n_targets_;
@@ -54,8 +54,7 @@ class BoundLastLayer : private Bound<T> {
         require_shape(out, {p_ + numbers}, "out has the wrong shape");
         require(!shares.empty() && rows_.n > 0, "there is nothing to choose from");
         BatchCall<T> call(table_, network_, w.data(), rows_, int(n_targets_));
-        summed_ = true;
-        return deltarule::begun(call, rows_, p_, sizes_.back(), n_targets_, {l2, rows, cost, std::move(shares)},
+        return deltarule::begun(call, rows_, p_, sizes_.back(), n_targets_, {l2, n_rows, cost, std::move(shares)},
                                 n_threads, w.data(), kept(), out.data());
     }
 
@@ -78,7 +77,7 @@ void bind_type(nb::module_& m, const char* type) {
         .def_prop_ro("gives_gradients", &BoundLastLayer<T>::gives_gradients, "Whether value_grad can be called.")
         .def("value_grad", &BoundLastLayer<T>::value_grad, "w"_a.noconvert(), "B"_a.noconvert(), "grad"_a.noconvert(),
              "n_threads"_a = 1, "Return the sum of s * loss at B; write the gradient of w, after sums at the same w.")
-        .def("begun", &BoundLastLayer<T>::begun, "w"_a.noconvert(), "l2"_a, "rows"_a, "cost"_a, "shares"_a,
+        .def("begun", &BoundLastLayer<T>::begun, "w"_a.noconvert(), "l2"_a, "n_rows"_a, "cost"_a, "shares"_a,
              "out"_a.noconvert(), "n_threads"_a = 1,
              "Write w, last layer and all, with the ridge regression around it that cross-validates best; return "
              "whether that lowers the objective.");

@@ -71,10 +71,10 @@ std::array<double, 2> add_pair(const Pairs<const T>& from, const Stride<T>& by, 
     using V = typename simd<T>::V;
     const std::int64_t p = to.p, last = to.memory - 1;
     T *const step = to.A + last * p, *const change = to.Y + last * p;
-    const T scale = T(by.scale), length = T(by.scale * by.step);
+    const T scale = T(by.scale), share = T(by.scale * by.step);
     double steps = 0, changes = 0;
     for (std::int64_t i = 0; i < p; ++i) {
-        const T s = length * by.direction[i], y = scale * (by.new_grad[i] - by.grad[i]), P = by.preconditioner[i];
+        const T s = share * by.direction[i], y = scale * (by.new_grad[i] - by.grad[i]), P = by.preconditioner[i];
         steps += double(s * (s / P));
         changes += double(y * (P * y));
         step[i] = s;

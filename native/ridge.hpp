@@ -7,8 +7,13 @@
 namespace deltarule {
 
 struct RidgeSettings {
-    double l2, rows, cost;       // penalty; rows as far as noise is concerned; what a degree of freedom counts for
+    double l2, n_rows, cost;     // penalty; rows as far as noise is concerned; what a degree of freedom counts for
     std::vector<double> shares;  // ridges that are compared, as shares of the mean diagonal
+};
+
+// Of each output's targets.
+struct Moments {
+    std::vector<double> means, variances;
 };
 
 // Layers are (n_out, width + 1), biases last, as are what they leave of the targets: ([Y 1]' (T − [Y 1] B'))' / n.
@@ -16,24 +21,28 @@ class RidgeAround {
   public:
     using Layer = std::vector<double>;
 
-    // M = [Y 1]' [Y 1] / n (width + 1, width + 1), and the variance of each output's targets.
-    RidgeAround(Layer M, std::vector<double> variances, RidgeSettings settings)
-        : n_out_(std::ptrdiff_t(variances.size())), k_(std::ptrdiff_t(std::sqrt(double(M.size())) + 0.5)),
-          width_(k_ - 1), M_(std::move(M)), variances_(std::move(variances)), by_(std::move(settings)) {
+    // M = [Y 1]' [Y 1] / n (width + 1, width + 1).
+    RidgeAround(Layer M, Moments targets, RidgeSettings settings)
+        : n_out_(std::ptrdiff_t(targets.means.size())), k_(std::ptrdiff_t(std::sqrt(double(M.size())) + 0.5)),
+          width_(k_ - 1), M_(std::move(M)), targets_(std::move(targets)), by_(std::move(settings)) {
         for (std::ptrdiff_t i = 0; i < width_; ++i) size_ += at(i, i) / double(width_);
     }
 
     // Whether anything comes out of the hidden neurons, and not too much.
     bool is_possible() const { return size_ > 0 && std::isfinite(size_ * size_); }
 
-    // The layer given, with the weights of outputs that vary more than their targets made so small that they do not.
+    // The layer given, with the weights of outputs that vary more than their targets made so small that they do not. Its
+    // biases are such that the means agree: what is left is then exact for targets far from 0.
     Layer centre(const Layer& given) const {
         Layer made = given;
         for (std::ptrdiff_t j = 0; j < n_out_; ++j) {
             double* const weights = made.data() + j * k_;
-            const double varies = along(weights, apart(weights)), most = variances_[std::size_t(j)];
-            if (varies > most)
-                for (std::ptrdiff_t i = 0; i < width_; ++i) weights[i] *= std::sqrt(most / varies);
+            const double varies = along(weights, apart(weights)), most = targets_.variances[std::size_t(j)];
+            weights[width_] = targets_.means[std::size_t(j)];
+            for (std::ptrdiff_t i = 0; i < width_; ++i) {
+                if (varies > most) weights[i] *= std::sqrt(most / varies);
+                weights[width_] -= weights[i] * mean(i);
+            }
         }
         return made;
     }
@@ -92,7 +101,7 @@ class RidgeAround {
             const double *const weights = centre.data() + j * k_, *const of_output = left.data() + j * k_;
             double *const z = found.of_loss.data() + j * width_, *const asked = found.of_objective.data() + j * width_;
             const Layer bent = apart(weights);
-            found.squares += variances_[std::size_t(j)];
+            found.squares += targets_.variances[std::size_t(j)];
             for (std::ptrdiff_t i = 0; i < width_; ++i) {
                 z[i] = of_output[i] - of_output[width_] * mean(i);
                 asked[i] = z[i] - by_.l2 * weights[i];
@@ -110,7 +119,7 @@ class RidgeAround {
         double least = 0, free = 0;
         for (const double share : by_.shares) {
             const double r = by_.l2 / size_ + share;
-            free = 1 - by_.cost * (1 + double(width_) - r * modes.trace_of_inverse(r)) / by_.rows;
+            free = 1 - by_.cost * (1 + double(width_) - r * modes.factor(r)) / by_.n_rows;
             tried = left.of_objective;
             for (std::ptrdiff_t j = 0; j < n_out_; ++j) modes.solve(tried.data() + j * width_);
             double lost = left.squares;
@@ -146,7 +155,7 @@ class RidgeAround {
 
     std::ptrdiff_t n_out_, k_, width_;
     Layer M_;
-    std::vector<double> variances_;
+    Moments targets_;
     RidgeSettings by_;
     double size_ = 0;
 };

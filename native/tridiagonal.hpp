@@ -30,8 +30,9 @@ class Tridiagonal {
         for (std::ptrdiff_t k = n_ - 2; k >= 0; --k) mirror(k, b);
     }
 
-    // The trace of (T + r)⁻¹, where T + r is positive definite: the derivative of its determinant's logarithm.
-    double trace_of_inverse(double r) {
+    // Factors T + r, which is positive definite, for `solve`; returns the trace of its inverse, the derivative of its
+    // determinant's logarithm.
+    double factor(double r) {
         factors_.resize(std::size_t(n_));
         double slope = 1, total = 0;
         for (std::size_t k = 0; k < std::size_t(n_); ++k) {
@@ -43,7 +44,7 @@ class Tridiagonal {
         return total;
     }
 
-    // b becomes (T + r)⁻¹ b, for the r of the last trace.
+    // b becomes (T + r)⁻¹ b, for the r that was last factored.
     void solve(double* b) const {
         for (std::ptrdiff_t k = 1; k < n_; ++k) b[k] -= multiplier(k - 1) * b[k - 1];
         for (std::ptrdiff_t k = n_ - 1; k >= 0; --k)

@@ -49,7 +49,7 @@ class Rows:
     def squares(self, D, threads=1):
         bound = native.bind(list(self.network.sizes), self.codes, 0, 0.0, True, self.X, D, None, self.isa)
         out = np.full(sum(self.network.sizes[:-1]) + self.network.depth, np.nan, self.w.dtype)
-        bound.squares(self.w, out, threads)
+        bound.squared_derivatives(self.w, out, threads)
         return out
 
 
@@ -65,9 +65,8 @@ def test_the_squares(sizes, dtype, isa):
         rows = Rows(sizes, n=n, dtype=dtype, isa=isa)
         D = np.random.default_rng(n).standard_normal((n, sizes[-1])).astype(dtype)
         objective, w = rows.objective()
-        expected = objective.engine.squares(w, objective.rows.X, D.astype(float))
+        expected = objective.engine.squared_derivatives(w, objective.rows.X, D.astype(float))
         assert rows.squares(D) == pytest.approx(expected, rel=64 * float(np.finfo(dtype).eps))
-        assert np.array_equal(rows.squares(D, 3), rows.squares(D))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -80,7 +79,6 @@ def test_the_last_layer_to_begin_with(sizes, l2, weighted, isa):
     found, lower = rows.begun()
     assert lower
     assert found == pytest.approx(expected, rel=1e-8, abs=1e-9 * np.abs(expected).max())
-    assert np.array_equal(rows.begun(3)[0], found)
 
 
 @pytest.mark.parametrize("sizes", SHAPES, ids=str)
@@ -92,6 +90,14 @@ def test_in_float32_it_is_as_low(sizes, isa):
     assert objective.value(found.astype(float)) == pytest.approx(
         objective.value(_of_arrays(objective, w, 150.0)), rel=1e-3
     )
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    """Of rows so many that threads share them."""
+    rows = Rows((5, 120, 4), n=20_000)
+    D = np.random.default_rng(0).standard_normal((rows.X.shape[0], 4))
+    assert len({rows.begun(threads)[0].tobytes() for threads in (1, 2, 3, 8)}) == 1
+    assert len({rows.squares(D, threads).tobytes() for threads in (1, 2, 3, 8)}) == 1
 
 
 @pytest.mark.parametrize("share", SHARES)
@@ -157,9 +163,9 @@ def test_where_numbers_are_none_the_weights_stay(where, number):
 def test_fewer_rows_than_neurons():
     for n in (1, 2, 7):
         rows = Rows((3, 40, 2), n=n, l2=0.01)
-        found, _ = rows.begun()
+        found, lower = rows.begun()
         objective, w = rows.objective()
-        assert np.all(np.isfinite(found)) and objective.value(found) <= objective.value(w) * (1 + 1e-12)
+        assert lower and np.all(np.isfinite(found)) and objective.value(found) <= objective.value(w) * (1 + 1e-12)
 
 
 def test_what_does_not_fit_is_refused():
@@ -173,4 +179,4 @@ def test_what_does_not_fit_is_refused():
         none.last_layer().begun(none.w, 0.0, 10.0, COST, SHARES, out)
     bound = native.bind([3, 5, 2], [2, 0], 0, 0.0, True, rows.X, rows.T, None)
     with pytest.raises(ValueError, match="_native: out has the wrong shape"):
-        bound.squares(rows.w, np.empty(9))
+        bound.squared_derivatives(rows.w, np.empty(9))

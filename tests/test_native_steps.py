@@ -98,6 +98,16 @@ def test_arrays_in_pieces_are_copied():
     settings = (1.2, 0.5, 1e-6, 50.0)
     in_one_piece = [np.ascontiguousarray(a) for a in (grad, w, *others)]
     assert np.array_equal(rprop(settings, True, False, grad, w, *others), rprop(settings, True, False, *in_one_piece))
+    assert np.array_equal(
+        rprop(settings, True, False, grad.tolist(), *in_one_piece[1:]), rprop(settings, True, False, *in_one_piece)
+    )
+    A, Y, g, s, P = some_pairs(3, 2, 5, np.float64)
+    turned, g2, s2 = [np.asfortranarray(M) for M in (A, Y)], np.repeat(g, 2)[::2], s.astype(np.float32)
+    assert np.array_equal(lbfgs_direction(*turned, 2, g2, P, 0.5), lbfgs_direction(A, Y, 2, g, P, 0.5))
+    pairs = (
+        lbfgs_pair(*M, 2, d, h, h + 1, P, 1.0, 0.7) for M, d, h in ((turned, s2, g2), ((A, Y), s2.astype(float), g))
+    )
+    assert all(np.array_equal(one, other) for one, other in zip(*pairs, strict=True))
 
 
 def test_arrays_that_are_not_theirs_are_left_to_the_method():

@@ -149,6 +149,19 @@ def test_trained_weights_are_not_lost(dtype, offset):
     assert objective.value(Preconditioned(objective).begun(w)) <= objective.value(w) * (1 + 1e-4) + rounding
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_it_begins_as_low_for_targets_far_from_0(dtype, engine):
+    network, rng = Network((5, 20, 1)), np.random.default_rng(0)
+    many = rng.normal(size=(20_000, 5)).astype(dtype)
+    y, losses = np.sin(many[:, :1]) + 0.1 * rng.normal(size=(20_000, 1)), []
+    for offset in (0.0, 1e3):
+        objective = Objective(network, "squared_error", many, (y + offset).astype(dtype))
+        objective.engine = engine(network, objective.loss)
+        w = objective.weights(network.initial_weights(0))
+        losses.append(objective.value(Preconditioned(objective).begun(w)))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-2)
+
+
 def test_the_best_last_layer_stays_and_no_other_gets_worse():
     """The ridge pulls toward what is given, so that it can only gain."""
     objective, w = objective_of()
@@ -270,9 +283,11 @@ def test_who_goes_on_begins_where_it_is_told():
     assert np.array_equal(told.preconditioner(w), Preconditioned(objective).preconditioner(w))
 
 
-def test_a_network_without_slope_has_ones():
+@pytest.mark.parametrize("l2", [0.0, 1e-3])
+def test_a_network_without_slope_has_ones(l2, engine):
     """Where the last layer is 0, nothing that a hidden weight does counts."""
-    objective, w = objective_of()
+    objective, w = objective_of(l2=l2)
+    objective.engine = engine(objective.network, objective.loss)
     w[-12:] = 0
     assert np.array_equal(Preconditioned(objective).preconditioner(w), np.ones_like(w))
     still = Objective(objective.network, "squared_error", X, np.zeros((60, 2)))

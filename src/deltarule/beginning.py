@@ -60,7 +60,9 @@ def is_worth(objective: Any) -> bool:
 
 
 def begun(objective: Any, w: Array, n_rows: float) -> Array:
-    """Return w with another last layer, or w itself where none lowers the objective. It takes a pass.
+    """Return w with another last layer, or w itself where none lowers the objective.
+
+    Rows go forward once, or twice where they are not kept.
 
     Parameters
     ----------
@@ -71,9 +73,9 @@ def begun(objective: Any, w: Array, n_rows: float) -> Array:
     n_rows : float
         How many rows there are, as far as noise is concerned: of one that weighs 2 there are two.
     """
-    compiled = getattr(objective.engine.last_layer(objective.rows), "begun", None)
+    compiled = getattr(objective.engine, "begun", None)
     if compiled is not None:
-        found, lower = compiled(w, objective.l2, n_rows, COST, SHARES)
+        found, lower = compiled(w, objective.rows, objective.l2, n_rows, COST, SHARES)
         return found if lower else w
     with cholesky.one_thread():
         return _of_arrays(objective, w, n_rows)
@@ -88,8 +90,8 @@ def _of_arrays(objective: Any, w: Array, n_rows: float) -> Array:
     xp, mean = namespace(M), M[-1, :-1] / M[-1, -1]
     curvatures, vectors = xp.linalg.eigh(M[:-1, :-1] - M[:-1, -1:] * mean)
     modes = Modes(M, mean, xp.maximum(curvatures, 0 * curvatures), vectors)
-    variances = _variances(objective.rows.T, objective.rows.s)
-    centre = _scaled_to_targets(given, modes, variances)
+    means, variances = _moments(objective.rows.T, objective.rows.s)
+    centre = _scaled_to_targets(given, modes, means, variances)
     left, l2, not_bias = solver.left(w, centre), objective.l2, solver.not_bias
     ridge = _best_share(modes, left, centre, sum(variances), l2, size, n_rows) * size
     change = modes.solved(left - l2 * not_bias * centre, l2 + ridge)
@@ -99,25 +101,30 @@ def _of_arrays(objective: Any, w: Array, n_rows: float) -> Array:
     return solver.with_last(w, B) if float((slopes * (B - given)).sum()) > 0 else w
 
 
-def _scaled_to_targets(B: Array, modes: Modes, variances: list[float]) -> Array:
-    """Return B with the weights of outputs that vary more than their targets made so small that they vary as much."""
+def _scaled_to_targets(B: Array, modes: Modes, means: list[float], variances: list[float]) -> Array:
+    """Return B with the weights of outputs that vary more than their targets made so small that they vary as much.
+
+    Its biases are such that the means agree: what is left is then exact for targets far from 0.
+    """
     made, along = 0 * B + B, B[:, :-1] @ modes.vectors
     there = (along * along) @ modes.curvatures
-    for j, varies in enumerate(variances):
+    for j, (mean, varies) in enumerate(zip(means, variances, strict=True)):
         if float(there[j]) > varies:
             made[j, :-1] *= sqrt(varies / float(there[j]))
+        made[j, -1] = mean - float(made[j, :-1] @ modes.mean)
     return made
 
 
-def _variances(T: Array, s: Array | None) -> list[float]:
-    """Return the weighted variance of each column, one after the other: no copy of T is made."""
-    found = []
+def _moments(T: Array, s: Array | None) -> tuple[list[float], list[float]]:
+    """Return the weighted mean and variance of each column, one after the other: no copy of T is made."""
+    means, variances = [], []
     for j in range(T.shape[1]):
         t = T[:, j]
         weight = t.shape[0] if s is None else float(s.sum())
-        away = t - (float(t.sum()) if s is None else float(s @ t)) / weight
-        found.append((float(away @ away) if s is None else float(s @ (away * away))) / weight)
-    return found
+        means.append((float(t.sum()) if s is None else float(s @ t)) / weight)
+        away = t - means[j]
+        variances.append((float(away @ away) if s is None else float(s @ (away * away))) / weight)
+    return means, variances
 
 
 def _best_share(modes: Modes, left: Array, centre: Array, squares: float, l2: float, size: float, n: float) -> float:

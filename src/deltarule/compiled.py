@@ -63,7 +63,7 @@ def rprop(settings: tuple[float, float, float, float], forgets: bool, returns: b
     if compiled is None:
         return None
     made = np.empty((4, w.shape[0]), w.dtype)
-    _call(compiled.rprop, (settings, forgets, returns, grad, *place, made), w.dtype)
+    _call(compiled.rprop, (settings, forgets, returns, grad, *place), made)
     return made
 
 
@@ -73,7 +73,7 @@ def lbfgs_direction(A: Any, Y: Any, n: int, grad: Any, preconditioner: Any, gamm
     if compiled is None:
         return None
     out = np.empty(A.shape[1], A.dtype)
-    _call(compiled.lbfgs_direction, (A, Y, n, grad, preconditioner, gamma, out), A.dtype)
+    _call(compiled.lbfgs_direction, (A, Y, n, grad, preconditioner, gamma), out)
     return out
 
 
@@ -88,8 +88,8 @@ def lbfgs_pair(
     if compiled is None:
         return None
     new_A, new_Y = np.empty(A.shape, A.dtype), np.empty(A.shape, A.dtype)
-    given = (A, Y, n, direction, grad, new_grad, preconditioner, step, scale, new_A, new_Y)
-    ss, yy = _call(compiled.lbfgs_pair, given, A.dtype)
+    given = (A, Y, n, direction, grad, new_grad, preconditioner, step, scale)
+    ss, yy = _call(compiled.lbfgs_pair, given, new_A, new_Y)
     return new_A, new_Y, ss, yy
 
 
@@ -98,9 +98,13 @@ def _kernels_for(array: Any) -> Any:
     return kernels() if type(array) is np.ndarray and array.dtype in NUMBERS else None
 
 
-def _call(kernel: Any, given: tuple[Any, ...], dtype: Any) -> Any:
-    """Call a kernel, with copies of arrays that are not contiguous or of other numbers if there are any."""
+def _call(kernel: Any, given: tuple[Any, ...], *out: Any) -> Any:
+    """Call a kernel; arrays that are not as it reads them, in pieces or of other numbers, are copied."""
     try:
-        return kernel(*given)
+        return kernel(*given, *out)
     except TypeError:
-        return kernel(*(np.ascontiguousarray(one, dtype) if isinstance(one, np.ndarray) else one for one in given))
+        return kernel(*(_as_theirs(one, out[0].dtype) for one in given), *out)
+
+
+def _as_theirs(one: Any, dtype: Any) -> Any:
+    return one if isinstance(one, bool | int | float | tuple) else np.ascontiguousarray(one, dtype)

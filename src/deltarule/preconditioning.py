@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import device
 
-from deltarule import beginning, projection
+from deltarule import beginning, cholesky, projection
 from deltarule.special import Array
 from deltarule.vectors import dot, namespace
 
@@ -46,6 +46,7 @@ def for_method(objective: Any, method: Any, begins: bool = True, rows: float | N
     if not projection.is_possible(objective):
         return objective
     projects, asks = getattr(method, "projection", False), getattr(method, "preconditioned", False)
+    asks = asks and callable(getattr(objective.engine, "squared_derivatives", None))
     made = projection.Projected(objective) if projects else objective
     return Preconditioned(made, begins, rows) if asks and (projects or beginning.is_worth(objective)) else made
 
@@ -93,28 +94,32 @@ class Preconditioned:
 
     def preconditioner(self, w: Array) -> Array:
         """Return P at w, (p,); ones where that is no number above 0, as where a layer has no slope."""
+        h, ones = self._curvatures(w), namespace(w).ones_like(w)
+        if h is None:
+            return ones
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            P = 1 / self._curvatures(w)
-            fine = isfinite(dot(P, P) + dot(1 / P, 1 / P))
-        return P if fine else namespace(w).ones_like(w)
+            P = 1 / h
+            return P if isfinite(dot(h, h) + dot(P, P)) else ones
 
-    def _curvatures(self, w: Array) -> Array:
-        """Return the raised mean diagonal of the Gauss-Newton matrix, (p,)."""
+    def _curvatures(self, w: Array) -> Array | None:
+        """Return the raised mean diagonal of the Gauss-Newton matrix, (p,); None where a layer has none."""
         network, l2 = self.objective.network, self.objective.l2
         X, s, whole = self._sample()
         n, xp = X.shape[0], namespace(X)
         self._passes += n / self.objective.n_rows
         D = xp.asarray(_asked(n, network.n_out), dtype=w.dtype, device=device(w))
-        squares = self.objective.engine.squares(w, X, D if s is None else D * xp.sqrt(s)[:, None])
+        of_all = self.objective.engine.squared_derivatives(w, X, D if s is None else D * xp.sqrt(s)[:, None])
         h, start = xp.empty_like(w), 0
         for i, (weights, biases) in enumerate(network.layers(h)):
             n_out, n_in = weights.shape
-            of_layer = squares[start : start + n_in + 1] / (n * n_out)
-            of_inputs, of_bias = of_layer[:-1], of_layer[-1:]
+            of_layer = of_all[start : start + n_in + 1] / (n * n_out)
+            of_inputs, of_bias = of_layer[:-1], float(of_layer[-1])
+            if not of_bias > 0:
+                return None
             if i == 0 and not whole:
                 of_inputs = xp.maximum(of_inputs, of_bias * self._mean_squares())
             of_inputs = of_inputs + l2
-            raised = RAISE / n_in * of_inputs.sum()
+            raised = RAISE / n_in * float(of_inputs.sum())
             weights[...], biases[...] = of_inputs + raised, of_bias + raised
             start += n_in + 1
         return h
@@ -123,10 +128,11 @@ class Preconditioned:
         """Return Σ s x² / n of each input over all rows: few of them may be what makes a column matter."""
         X, _, s = self.objective.rows
         total, n = 0 * X[0, :], X.shape[0]
-        for start in range(0, n, BLOCK):
-            block = X[start : start + BLOCK, :]
-            weight = namespace(X).ones_like(block[:, 0]) if s is None else s[start : start + BLOCK]
-            total += weight @ (block * block)
+        with cholesky.one_thread():
+            for start in range(0, n, BLOCK):
+                block = X[start : start + BLOCK, :]
+                weight = namespace(X).ones_like(block[:, 0]) if s is None else s[start : start + BLOCK]
+                total += weight @ (block * block)
         return total / n
 
     def _sample(self) -> tuple[Array, Array | None, bool]:

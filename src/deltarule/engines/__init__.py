@@ -42,8 +42,7 @@ Visit = Callable[[Array, Array, int, float], tuple[int, float]]
 class LastLayer(Protocol):
     """The least-squares problem of a linear last layer: targets T (n, n_out) from its inputs Y (n, width) and a 1.
 
-    It may have ``value_grad(a, B)``, Σ s · loss and its gradient in a, for after `sums` at the same a; and
-    ``begun(w, l2, rows, cost, shares)``, what `deltarule.beginning` computes otherwise.
+    It may have ``value_grad(a, B)``, Σ s · loss and its gradient in a, for after `sums` at the same a.
     """
 
     def sums(self, a: Array) -> Array:
@@ -56,7 +55,10 @@ class LastLayer(Protocol):
 
 
 class Engine(Protocol):
-    """Sums over rows, for one network and one loss."""
+    """Sums over rows, for one network and one loss.
+
+    It may have ``begun(w, rows, l2, n_rows, cost, shares)``, what `deltarule.beginning` computes otherwise.
+    """
 
     def value(self, w: Array, rows: Rows) -> float:
         """Return Σ s · loss."""
@@ -81,11 +83,11 @@ class Engine(Protocol):
         """
         ...
 
-    def squares(self, w: Array, X: Array, D: Array) -> Array:
+    def squared_derivatives(self, w: Array, X: Array, D: Array) -> Array:
         """Return the diagonal of Σ Jᵀ J, summed over the neurons that an input goes to, (Σ (n_in + 1),).
 
         For each input of each layer, and a 1 after them, that is Σ over rows of (Σ_j δ_j²) input², the δ pulled back
-        from local gradients D (n, n_out) of the outputs.
+        from local gradients D (n, n_out) of the outputs. For rows so few that all fit into memory at once.
         """
         ...
 

@@ -186,7 +186,7 @@ class ArrayEngine:
         J = derivatives[0] if len(derivatives) == 1 else xp.concat(derivatives)
         return xp.reshape((root * (passed.Y[-1] - rows.T)).T, (-1,)), J
 
-    def squares(self, w: Array, X: Array, D: Array) -> Array:
+    def squared_derivatives(self, w: Array, X: Array, D: Array) -> Array:
         """Return Σ (Σ_j δ_j²) input² for each input of each layer and a 1 after them, (Σ (n_in + 1),)."""
         xp, layers = array_namespace(w), list(self.network.layers(w))
         passed = self._forward(xp, layers, X)

@@ -159,11 +159,19 @@ class NativeEngine:
         self._bound(rows).residuals(_contiguous(w), r, J, n_threads())
         return r, J
 
-    def squares(self, w: Numbers, X: Numbers, D: Numbers) -> Numbers:
+    def squared_derivatives(self, w: Numbers, X: Numbers, D: Numbers) -> Numbers:
         """Return Σ (Σ_j δ_j²) input² for each input of each layer and a 1 after them, (Σ (n_in + 1),)."""
         out = np.empty(sum(self.network.sizes[:-1]) + self.network.depth, dtype=w.dtype)
-        kernels().bind(*self._formulas, *_packed(X, D, None)).squares(_contiguous(w), out, n_threads())
+        kernels().bind(*self._formulas, *_packed(X, D, None)).squared_derivatives(_contiguous(w), out, n_threads())
         return out
+
+    def begun(
+        self, w: Numbers, rows: Rows, l2: float, n_rows: float, cost: float, shares: tuple[float, ...]
+    ) -> tuple[Numbers, bool]:
+        """Return w with the last layer to begin with, and whether that lowers the objective."""
+        out, (sizes, codes, *_) = np.empty_like(w), self._formulas
+        bound = kernels().last_layer(sizes[:-1], codes[:-1], *_packed(*rows))
+        return out, bound.begun(_contiguous(w), l2, n_rows, cost, shares, out, n_threads())
 
     def last_layer(self, rows: Rows) -> "NativeLastLayer":
         """Return the least-squares problem of the last layer."""
@@ -227,11 +235,6 @@ class NativeLastLayer:
         out = np.empty(B.shape, dtype=self.dtype)
         self.bound.left(_contiguous(a), _contiguous(B), out, n_threads())
         return out
-
-    def begun(self, w: Numbers, l2: float, rows: float, cost: float, shares: tuple[float, ...]) -> tuple[Numbers, bool]:
-        """Return all weights with the last layer to begin with, and whether that lowers the objective."""
-        out = np.empty_like(w)
-        return out, self.bound.begun(_contiguous(w), l2, rows, cost, shares, out, n_threads())
 
 
 class NativeSecondLayer(NativeLastLayer):

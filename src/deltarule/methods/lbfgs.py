@@ -189,11 +189,11 @@ def _with_pair(s: LBFGSState, point: Point, direction: Array, slope: float, wolf
 
 
 def _added(
-    A: Array, Y: Array, pairs: int, direction: Array, grad: Array, new_grad: Array, P: Array, length: float,
+    A: Array, Y: Array, pairs: int, direction: Array, grad: Array, new_grad: Array, P: Array, step_length: float,
     scale: float,
 ) -> tuple[Array, Array, float, float]:  # fmt: skip
     """Return A and Y with a new pair in their last row, and the squares s · s / P and y · P y."""
-    step, change = (scale * length) * direction, scale * (new_grad - grad)
+    step, change = (scale * step_length) * direction, scale * (new_grad - grad)
     first = max(A.shape[0] - pairs - 1, 0)
     kept = A[first + 1 :]
     new_A = _moved_up(A, first, step, kept - (kept @ change)[:, None] * step)
