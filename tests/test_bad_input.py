@@ -157,7 +157,8 @@ OTHERS = {
     "targets all missing": (["evaluate", "good.deltarule", "missing.csv"], "No row of missing.csv has a y to compare"),
     "info of nothing": (["info"], "Give a MODEL file, or --engine. See"),
     "unknown command": (["trian", "good.csv"], "Unknown command 'trian'. Did you mean train?"),
-    "too many arguments": (["methods", "more"], "unexpected extra argument (more). See"),
+    "too many arguments": (["info", "good.deltarule", "more"], "unexpected extra argument (more). See"),
+    "no such method to list": (["methods", "lm", "trainlmm"], "Unknown method 'trainlmm'. Did you mean trainlm"),
     "demo in a file": (["demo", "--folder", "good.csv"], "The folder 'good.csv' cannot be made"),
 }
 CASES = {name: (["train", *arguments], words) for name, (arguments, words) in TRAIN.items()} | OTHERS

@@ -222,6 +222,14 @@ def test_methods_are_listed_in_any_width(monkeypatch, width):
     assert all(set(row) == {"name", "summary", "settings", "aliases"} for row in listed)
 
 
+def test_methods_of_some_names_have_the_settings_that_these_stand_for():
+    out = done("methods", "traincgf", "trainscg").out
+    assert out.startswith("conjugate_gradient\n") and "\nscaled_conjugate_gradient\n" in out and "lbfgs" not in out
+    assert "beta=fletcher_reeves" in out and "also: cg, traincgb, traincgp, traincgf" in out
+    (row,) = done("methods", "trainrp", "--json").json["methods"]
+    assert (row["name"], row["settings"]["variant"]) == ("rprop", "rprop-")
+
+
 def shown(value):
     """A setting as `deltarule methods` lists it."""
     return value if isinstance(value, str) else json.dumps(value)

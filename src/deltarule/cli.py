@@ -177,17 +177,22 @@ def evaluate(model: str, table: str, query: str | None, as_json: bool) -> None:
 
 
 @deltarule.command()
+@click.argument("names", nargs=-1)
 @options.as_json
-def methods(as_json: bool) -> None:
-    """List the training methods, their settings and other names."""
+def methods(names: tuple[str, ...], as_json: bool) -> None:
+    """List the training methods, their settings and other names.
+
+    With NAMES those alone, an alias such as traincgf with the settings that it stands for.
+    """
     from deltarule.methods.table import rows
 
+    listed = rows(names)
     if as_json:
-        _print_json({"methods": [row._asdict() for row in rows()]})
+        _print_json({"methods": [row._asdict() for row in listed]})
         return
     from deltarule.terminal import print_methods
 
-    print_methods(rows())
+    print_methods(listed)
     click.echo("Use one: deltarule train TABLE -t COLUMN -m METHOD --set NAME=VALUE")
 
 
