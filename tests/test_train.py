@@ -122,6 +122,9 @@ def test_a_validation_objective_of_another_network_is_refused(sine, w):
     other = Objective(Network((1, 2, 1)), "squared_error", SINE.X, SINE.T)
     with pytest.raises(SettingError, match="another network"):
         train(sine, w, "cg", [MaxSteps(3)], other)
+    for wrong in (SINE.X, "validation", (SINE.X, SINE.T)):
+        with pytest.raises(SettingError, match="validation was of type .*; give an Objective"):
+            train(sine, w, "cg", [MaxSteps(3)], wrong)
 
 
 def test_weights_of_another_length_are_refused(sine, w):

@@ -176,8 +176,8 @@ def compare(
     entrants = entrants_of(methods, settings, limits.epochs)
     if not isinstance(seeds, Integral) or isinstance(seeds, bool) or seeds < 1:
         raise SettingError(f"seeds was {seeds!r}; it is the number of starts, a whole number from 1 up.")
-    if goal is not None and (not isinstance(goal, Real) or isinstance(goal, bool) or not isfinite(goal)):
-        raise SettingError(f"goal was {goal!r}; it is the training loss to reach, a finite number.")
+    if goal is not None and (not isinstance(goal, Real) or isinstance(goal, bool) or not 0 <= goal < inf):
+        raise SettingError(f"goal was {goal!r}; it is the training loss to reach, a number from 0 up.")
     prepared = preparation.prepare(
         source, target, query=query, inputs=inputs, exclude=exclude, task=task, loss=loss, scaling=scaling,
         split_by=split_by, fractions=fractions, seed=seed,

@@ -212,7 +212,7 @@ def _how(found: Tried, tried: list[Tried], k: int, n_rows: int) -> tuple[str, ..
     widths = " and ".join(str(width) for width in candidate.hidden)
     layers = f"{widths} hidden neurons" if widths else "no hidden layer"
     how = (
-        f"{layers} and l2 {candidate.l2:g}: chosen from {len(tried)} candidates by {k}-fold cross-validation, then "
+        f"{layers} and l2 {candidate.l2:g}: the best of {len(tried)} candidates by {k}-fold cross-validation, then "
         f"trained on all {n_rows:,} rows of it together"
     )
     if found is tried[0] or _simplest([tried[0], found], NOTHING_ERRORS) is tried[0]:

@@ -160,7 +160,10 @@ def train(
     stop = (stop,) if callable(stop) and not isinstance(stop, type) else stop
     if not isinstance(stop, Sequence) or not all(callable(rule) for rule in stop):
         raise SettingError(f"stop was {stop!r}; give a list of stop rules such as [stopping.MaxSteps(200)].")
-    if validation is not None and validation.network != getattr(objective, "network", None):
+    if validation is not None and not callable(getattr(validation, "value", None)):
+        kind = type(validation).__name__
+        raise SettingError(f"validation was of type {kind}; give an Objective of the same network on other rows.")
+    if validation is not None and getattr(validation, "network", None) != getattr(objective, "network", None):
         raise SettingError("The validation objective has another network than the one trained; use the same.")
     method, keep = methods.get(method), interrupts.keeps(interrupt)
     observers = _observers(observe)
