@@ -123,7 +123,7 @@ def test_a_validation_objective_of_another_network_is_refused(sine, w):
     with pytest.raises(SettingError, match="another network"):
         train(sine, w, "cg", [MaxSteps(3)], other)
     for wrong in (SINE.X, "validation", (SINE.X, SINE.T)):
-        with pytest.raises(SettingError, match="validation was of type .*; give an Objective"):
+        with pytest.raises(SettingError, match=r"validation was of type \w+; give an Objective"):
             train(sine, w, "cg", [MaxSteps(3)], wrong)
 
 
