@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib as mpl
@@ -148,6 +149,18 @@ def test_rows_sum_up_their_runs(race):
             assert row.passes == np.median([passes for passes, _ in there])
             assert row.seconds == np.median([seconds for _, seconds in there])
         assert row.ended == {"passes used up": 2}
+
+
+def test_what_is_slow_the_first_time_is_nobodys_time():
+    """SciPy has loaded before the first run begins, though that one has no use for it."""
+    code = """
+import sys, numpy as np, deltarule as dr
+x, seen = np.linspace(-1, 1, 40), []
+told = lambda lap: seen.append("scipy.linalg.lapack" in sys.modules)
+dr.compare({"x": x, "y": x}, "y", ["gd", "lm"], seeds=1, max_passes=3, hidden=2, observe=told)
+assert seen and all(seen)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_goal_of_a_race_is_what_most_reach(race):

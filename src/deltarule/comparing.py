@@ -241,8 +241,9 @@ def _race(track: Track, entrants: Sequence[Entrant], seed: int, seeds: int) -> I
         start, entrant = number // len(entrants), entrants[number % len(entrants)]
         w = track.network.initial_weights(seed + start, input_ranges=track.input_ranges)
         if number == 0:
-            with np.errstate(all="ignore"), cholesky.one_thread():  # for which SciPy loads
-                track.training.value_grad(w)  # what is slow the first time is nobody's time
+            with np.errstate(all="ignore"):  # what is slow the first time is nobody's time
+                track.training.value_grad(w)
+                cholesky.factor(np.eye(1))  # SciPy loads
         run = _run(
             track, entrant.method(track.limits.epochs, seed, start), w, seed + start, (entrant.label, number, runs)
         )
