@@ -81,7 +81,8 @@ void bind_type(nb::module_& m, const char* type) {
              "out"_a.noconvert(), "n_threads"_a = 1, "Write the sum of s * J' C J v to out.")
         .def("residuals", &BoundRows<T>::residuals, "w"_a.noconvert(), "r"_a.noconvert(), "J"_a.noconvert(),
              "n_threads"_a = 1, "Write sqrt(s) * (y - T), output by output, to r and its derivatives to J.")
-        .def("squared_derivatives", &BoundRows<T>::squared_derivatives, "w"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a = 1,
+        .def("squared_derivatives", &BoundRows<T>::squared_derivatives, "w"_a.noconvert(), "out"_a.noconvert(),
+             "n_threads"_a = 1,
              "Write the sum of the squared derivatives by each input's weights, and of the biases, layer by layer; T "
              "holds local gradients of the outputs.");
     m.def(

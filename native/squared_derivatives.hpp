@@ -8,7 +8,8 @@ namespace deltarule::DELTARULE_ISA {
 
 // Takes the targets for the local gradients of the outputs; adds to out (n_in + 1 numbers a layer).
 template <class T>
-inline void batch_squared_derivatives(const BatchPlan& plan, BatchWeights<T> weights, BatchRows<T> rows, T* workspace, T* out) {
+inline void batch_squared_derivatives(const BatchPlan& plan, BatchWeights<T> weights, BatchRows<T> rows, T* workspace,
+                                      T* out) {
     using V = typename simd<T>::V;
     constexpr int W = lanes<V>, R = panel_rows<T>;
     const int n_in = plan.layers[0].n_in, last = plan.network.depth - 1, n_out = plan.layers[last].n_out;

@@ -186,15 +186,22 @@ def fit(
             network, prepared.loss, planned, int(seed), observe, keep, restarts, ensemble, keeper
         )  # fmt: skip
         kept = _choose(setting, encoded, prepared.task, prepared.how)
-    first, *others = kept.members
-    found, notes = errorbars.of(error_bars, prepared.task, prepared.loss, kept.members)
+    found = errorbars.of(error_bars, prepared.task, prepared.loss, kept.members)
+    return _scored(_model(prepared, planned, kept, int(seed), started, found), encoded)
+
+
+def _model(
+    prepared: Prepared, planned: Plan, kept: Kept, seed: int, started: float, error_bars: tuple[Any, tuple[str, ...]]
+) -> Model:
+    """Return the networks that are kept as a model, with what it says of its training but for the scores."""
+    (first, *others), (found, notes) = kept.members, error_bars
     training = Training(
         table=prepared.table.name,
-        rows={part: len(encoded.rows(part)) for part in PARTS},
+        rows={part: len(prepared.encoded.rows(part)) for part in PARTS},
         method=planned.method.name,
         settings=settings_of(planned.method),
         l2=first.candidate.l2,
-        seed=int(seed),
+        seed=seed,
         steps=first.result.step,
         seconds=perf_counter() - started,
         reason=first.result.message,
@@ -203,11 +210,10 @@ def fit(
         notes=(*prepared.notes, *kept.notes, *notes),
         runs=tuple(_outcome(run, run.seed in {member.seed for member in kept.members}) for run in kept.runs),
     )
-    model = Model(
+    return Model(
         first.network, first.result.w, prepared.loss, prepared.encoding, training, first.result.history,
         tuple(member.result.w for member in others), found,
     )  # fmt: skip
-    return _scored(model, encoded)
 
 
 def _check_validation(prepared: Prepared, planned: Plan) -> None:
