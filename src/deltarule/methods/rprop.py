@@ -34,8 +34,8 @@ class RpropState(NamedTuple):
     """A point of Rprop.
 
     `sizes` are the Δ, `signs` those of the slopes that count for the next step (0 where the slope has just turned),
-    `move` is what was last taken from w, `loss_before` the loss before that. What a kernel makes of w, `sizes`, `signs` and
-    `move` are rows of one array.
+    `move` is what was last taken from w, `loss_before` the loss before that. What a kernel makes of w, `sizes`,
+    `signs` and `move` are rows of one array.
     """
 
     w: Array
